@@ -1,0 +1,83 @@
+//! A thread is a CPU.
+
+use crate::addr::VirtAddr;
+use crate::arch::MAX_CPUS;
+use crate::error::Errno;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static ID: Cell<Option<usize>> = const { Cell::new(None) };
+    static TASK: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
+    static IRQS: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Lets another thread run.
+pub fn relax() {
+    std::thread::yield_now();
+}
+/// The thread's number, given out in the order of first use, modulo `MAX_CPUS`.
+pub fn id() -> usize {
+    ID.with(|id| match id.get() {
+        Some(n) => n,
+        None => {
+            let n = NEXT.fetch_add(1, Ordering::Relaxed) % MAX_CPUS;
+            id.set(Some(n));
+            n
+        }
+    })
+}
+/// Makes this thread the CPU with that number: for tests that need to know who is who.
+pub fn become_cpu(n: usize) {
+    assert!(n < MAX_CPUS);
+    ID.with(|id| id.set(Some(n)));
+}
+/// The pointer given to `set_current_task` on this thread, null before.
+pub fn current_task() -> *const () {
+    TASK.with(Cell::get)
+}
+/// Remembers the pointer.
+///
+/// # Safety
+/// As on the machines; here none.
+pub unsafe fn set_current_task(task: *const ()) {
+    TASK.with(|cell| cell.set(task));
+}
+/// The thread's flag.
+pub fn irqs_enabled() -> bool {
+    IRQS.with(Cell::get)
+}
+/// Clears the flag.
+pub fn irq_save() -> bool {
+    IRQS.with(|irqs| irqs.replace(false))
+}
+/// Sets the flag.
+///
+/// # Safety
+/// As on the machines; here none.
+pub unsafe fn irq_restore(on: bool) {
+    if on {
+        IRQS.with(|irqs| irqs.set(true));
+    }
+}
+/// Nothing comes: yields.
+pub fn idle() {
+    std::thread::yield_now();
+}
+/// Nobody listens.
+pub fn send_ipi(_cpu: usize) {}
+/// There is no other CPU to start.
+///
+/// # Safety
+/// None.
+pub unsafe fn start(_cpu: usize, _hardware: u32, _stack: VirtAddr, _task: *const ()) -> Result<(), Errno> {
+    Err(Errno::ENODEV)
+}
+/// Parks the thread.
+pub fn halt() -> ! {
+    loop {
+        std::thread::park();
+    }
+}

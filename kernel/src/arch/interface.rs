@@ -1,0 +1,103 @@
+//! The contract: every name that neutral code may use of the machine, with its type. A machine
+//! that lacks one, or has it with another type, does not compile.
+//!
+//! CPUs are named by their logical number, `0..cpus_online`; the boot CPU is 0.
+
+use super::current;
+use super::handlers::Fault;
+use crate::addr::{PhysAddr, VirtAddr};
+use crate::boot::EarlyFrames;
+use crate::error::Errno;
+use core::ops::Range;
+
+// Geometry.
+const _: u32 = current::PAGE_SHIFT;
+/// Bytes of a kernel stack, a power of two; stacks are aligned to it.
+const _: usize = current::STACK_SIZE;
+/// Bytes at the low end of a stack that are not mapped.
+const _: usize = current::STACK_GUARD;
+
+// cpu: this CPU.
+/// Spin-loop hint; leaves the emulator's block so that another CPU can run.
+const _: fn() = current::cpu::relax;
+/// Logical number of the CPU this runs on. Stable only while preemption or interrupts are off.
+const _: fn() -> usize = current::cpu::id;
+/// The running task (what it points to is the caller's), read with one instruction: right even
+/// when preempted.
+const _: fn() -> *const () = current::cpu::current_task;
+/// Sets it. Interrupts must be off.
+const _: unsafe fn(*const ()) = current::cpu::set_current_task;
+const _: fn() -> bool = current::cpu::irqs_enabled;
+/// Turns interrupts off and says whether they were on.
+const _: fn() -> bool = current::cpu::irq_save;
+/// Turns interrupts on if the argument is true. Pairs with `irq_save`.
+const _: unsafe fn(bool) = current::cpu::irq_restore;
+/// Waits for an interrupt and takes it. Interrupts are off before and after; one that arrives
+/// between the caller's last check and the wait ends the wait.
+const _: fn() = current::cpu::idle;
+/// Interrupts that CPU; its `Handlers::ipi` runs. All stores before it are visible there.
+const _: fn(usize) = current::cpu::send_ipi;
+/// Starts a stopped CPU on the stack that ends at the address, as the given task. ENODEV: no such
+/// CPU; ETIMEDOUT: the firmware took it but it does not come up.
+const _: unsafe fn(usize, u32, VirtAddr, *const ()) -> Result<(), Errno> = current::cpu::start;
+/// Stops this CPU for good (after a panic elsewhere).
+const _: fn() -> ! = current::cpu::halt;
+
+// timer: nanoseconds since boot, the same on all CPUs.
+const _: fn() -> u64 = current::timer::now;
+/// One interrupt at or after that time on this CPU, replacing the one armed before.
+const _: fn(u64) = current::timer::arm;
+
+// console: no locking of its own; the caller holds the console lock (a panic does not).
+const _: fn() -> &'static str = current::console::name;
+/// Writes all; `\n` goes out as `\r\n`.
+const _: fn(&[u8]) = current::console::write;
+/// Takes what has arrived, at most the buffer's length; 0 if nothing.
+const _: fn(&mut [u8]) -> usize = current::console::read;
+
+// power.
+/// Ends the machine; QEMU's exit status is 0.
+const _: fn() -> ! = current::power::off;
+/// Ends the machine as a panic does; QEMU's exit status is not 0 where the machine has one.
+const _: fn() -> ! = current::power::fail;
+
+// context: threads in the kernel.
+/// What is saved of a thread that does not run (callee-saved registers are on its stack).
+type Context = current::context::Context;
+/// A thread that will call `entry(argument)` on the stack that ends at the address.
+const _: unsafe fn(VirtAddr, extern "C" fn(usize) -> !, usize) -> Context = current::context::Context::new;
+/// Saves this thread in the first and continues the second. Interrupts are off.
+const _: unsafe fn(*mut Context, *const Context) = current::context::switch;
+
+// backtrace: calls the visitor with each return address, innermost first, until it says false or
+// the chain leaves the stacks. Never faults, whatever the stack holds.
+const _: fn(&mut dyn FnMut(usize) -> bool) = current::backtrace::here;
+const _: fn(&current::TrapFrame, &mut dyn FnMut(usize) -> bool) = current::backtrace::of_frame;
+const _: fn(&Context, &mut dyn FnMut(usize) -> bool) = current::backtrace::of_context;
+
+// mmu: the kernel's own translation. `PhysAddr` to pointer is the linear map, for RAM only.
+const _: fn(PhysAddr) -> *mut u8 = current::mmu::linear;
+/// Address of a linear pointer (not of a stack variable).
+const _: fn(*const u8) -> PhysAddr = current::mmu::linear_to_phys;
+/// Builds the kernel's tables (text RX, constants R, all else RW without execution; page 0 and
+/// stack guards unmapped) and turns translation on. Tables come from the early allocator.
+const _: fn(&mut EarlyFrames) -> Result<(), Errno> = current::mmu::enable;
+/// The kernel's text, constants, writable data: for the log and the tests.
+const _: fn() -> [(&'static str, Range<usize>); 3] = current::mmu::sections;
+/// Turns `STACK_SIZE` bytes of naturally aligned memory into a stack with its guard and gives the
+/// address of its end. ENOMEM if a table is needed and there is no frame.
+const _: unsafe fn(PhysAddr) -> Result<VirtAddr, Errno> = current::mmu::stack_map;
+/// Takes it back (the end's address); the memory is ordinary again.
+const _: unsafe fn(VirtAddr) -> PhysAddr = current::mmu::stack_unmap;
+
+// probe: one access that may fail.
+const _: fn(usize) -> Result<u64, Fault> = current::probe::load;
+const _: unsafe fn(usize, u64) -> Result<(), Fault> = current::probe::store;
+/// Calls the address as a function without arguments.
+const _: unsafe fn(usize) -> Result<(), Fault> = current::probe::call;
+
+const fn _trap_frame_is_display<T: core::fmt::Display>() {}
+const _: () = _trap_frame_is_display::<current::TrapFrame>();
+/// Where the frame was interrupted, and its stack pointer.
+const _: fn(&current::TrapFrame) -> usize = current::TrapFrame::pc;
+const _: fn(&current::TrapFrame) -> usize = current::TrapFrame::sp;

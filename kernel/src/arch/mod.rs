@@ -1,0 +1,34 @@
+//! The machines. This file alone looks at the target.
+//!
+//! `current` is the machine that the kernel is built for, or `hosted` (threads as CPUs) for tests
+//! on the host; `interface` lists what neutral code may use of it. `s390x_format` and
+//! `ppc64_format` are pure, and are compiled, with their tests, on every host.
+
+pub mod handlers;
+pub mod interface;
+
+#[path = "ppc64/format.rs"]
+pub mod ppc64_format;
+#[path = "s390x/format.rs"]
+pub mod s390x_format;
+
+#[cfg(all(target_os = "none", target_arch = "s390x"))]
+#[path = "s390x/mod.rs"]
+pub mod current;
+
+#[cfg(all(target_os = "none", target_arch = "powerpc64"))]
+#[path = "ppc64/mod.rs"]
+pub mod current;
+
+#[cfg(not(target_os = "none"))]
+#[path = "hosted/mod.rs"]
+pub mod current;
+
+/// The most CPUs that are used; more are reported and left stopped.
+pub const MAX_CPUS: usize = 16;
+
+/// Log2 of the bytes of a frame: 12 on s390x, 16 on ppc64.
+pub const PAGE_SHIFT: u32 = current::PAGE_SHIFT;
+
+/// Bytes of a frame, the unit in which memory is handed out.
+pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;

@@ -1,0 +1,1 @@
+//! The ppc64le machines (powernv9, pseries).

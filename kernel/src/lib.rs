@@ -1,0 +1,22 @@
+//! Fallow: a teaching kernel about the life of a page table.
+//!
+//! The crate's modules form layers; a module uses those below it, never one above.
+//!
+//! ```text
+//! main, ktest                    composition
+//! syscall, fs, proc              processes and files (proc::sched: threads and run queues)
+//! mm                             frames, heap, page tables
+//! rcu                            frees whatever carries an RcuHead; knows no table
+//! sync                           locks, per-CPU data, contexts
+//! arch::current                  the machine; traps call up through one table of handlers
+//! arch::format  addr  error      pure, compiled on every host
+//! ```
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
+pub mod addr;
+pub mod arch;
+pub mod boot;
+pub mod error;
+pub mod sync;

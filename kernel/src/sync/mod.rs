@@ -1,0 +1,1 @@
+//! Locks, per-CPU data, contexts.

@@ -1,0 +1,3 @@
+//! Builds, boots and tests the kernel.
+
+fn main() {}
