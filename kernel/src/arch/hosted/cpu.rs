@@ -1,17 +1,28 @@
 //! A thread is a CPU.
+//!
+//! A test's thread begins anywhere, so it gets the context that a machine's boot code would set by
+//! itself: the one look upwards of this test machine. Loom's threads share one thread of the host,
+//! hence loom's thread-local values.
 
 use crate::addr::VirtAddr;
 use crate::arch::MAX_CPUS;
 use crate::error::Errno;
+use crate::sync::context::TaskContext;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(loom))]
+use std::thread_local;
+
+#[cfg(loom)]
+use loom::thread_local;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static ID: Cell<Option<usize>> = const { Cell::new(None) };
-    static TASK: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
-    static IRQS: Cell<bool> = const { Cell::new(true) };
+    static ID: Cell<Option<usize>> = Cell::new(None);
+    static TASK: Cell<*const ()> = Cell::new(core::ptr::null());
+    static OWN: TaskContext = TaskContext::new("host thread");
+    static IRQS: Cell<bool> = Cell::new(true);
 }
 
 /// Lets another thread run.
@@ -34,9 +45,10 @@ pub fn become_cpu(n: usize) {
     assert!(n < MAX_CPUS);
     ID.with(|id| id.set(Some(n)));
 }
-/// The pointer given to `set_current_task` on this thread, null before.
+/// The pointer given to `set_current_task` on this thread; before, to a context of its own.
 pub fn current_task() -> *const () {
-    TASK.with(Cell::get)
+    let task = TASK.with(Cell::get);
+    if task.is_null() { OWN.with(|own| core::ptr::from_ref(own).cast()) } else { task }
 }
 /// Remembers the pointer.
 ///
