@@ -6,6 +6,7 @@
 
 pub mod handlers;
 pub mod interface;
+pub mod paging;
 
 #[path = "ppc64/format.rs"]
 pub mod ppc64_format;
