@@ -10,7 +10,7 @@
 //! Interrupts run on the stack of the task they interrupt, and count on its context. They leave
 //! each count as they found it, so a plain load and store suffices to change one.
 
-use super::rank::HeldLocks;
+use super::rank::{HeldLocks, LockClass};
 use crate::arch::current::cpu;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -100,6 +100,8 @@ pub struct TaskContext {
     pub(super) irq: Depth,
     /// RCU read sections entered and not left.
     pub rcu: Depth,
+    /// The end of the outermost read section has something to report.
+    pub rcu_special: AtomicBool,
     need_resched: AtomicBool,
     pub(super) held: HeldLocks,
     name: TaskName,
@@ -112,10 +114,18 @@ impl TaskContext {
             preempt: Depth::new(),
             irq: Depth::new(),
             rcu: Depth::new(),
+            rcu_special: AtomicBool::new(false),
             need_resched: AtomicBool::new(false),
             held: HeldLocks::new(),
             name: TaskName::new(name),
         }
+    }
+    /// A context that begins life as the holder of an interrupt-safe lock: a new thread's, which
+    /// gives back the run queue's lock that the one before it took.
+    pub fn holding(name: &str, class: &'static LockClass) -> Self {
+        let context = Self::new(name);
+        context.held.begin_with(class);
+        context
     }
     /// The task's name.
     pub fn name(&self) -> &str {

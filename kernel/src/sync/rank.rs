@@ -36,10 +36,12 @@ impl Rank {
     pub const FRAGMENTS: Self = Self(50);
     /// The auditor of page-table pages.
     pub const AUDIT: Self = Self(54);
-    /// The state of grace periods.
-    pub const RCU: Self = Self(60);
+    /// Which CPUs a grace period waits for.
+    pub const RCU_TOPOLOGY: Self = Self(60);
     /// One CPU's callback lists.
-    pub const RCU_CPU: Self = Self(62);
+    pub const RCU_LIST: Self = Self(62);
+    /// The waiting list of a mutex.
+    pub const MUTEX_WAIT: Self = Self(68);
     /// Who waits for something.
     pub const WAIT_QUEUE: Self = Self(70);
     /// The list of all threads.
@@ -144,6 +146,17 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Takes a lock off the running task's list that another task's `Held` put on its own: a lock
+    /// that changes hands in a context switch. That task forgot its guard.
+    pub(super) fn release_inherited(class: &'static LockClass) {
+        #[cfg(debug_assertions)]
+        current().held.remove(class);
+        #[cfg(not(debug_assertions))]
+        let _ = class;
+    }
+}
+
 #[cfg(debug_assertions)]
 impl Drop for Held {
     fn drop(&mut self) {
@@ -167,6 +180,7 @@ impl HeldLocks {
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         core::iter::empty()
     }
+    pub(super) fn begin_with(&self, _class: &'static LockClass) {}
 }
 
 #[cfg(debug_assertions)]
@@ -197,6 +211,11 @@ mod list {
                 irq: AtomicU32::new(0),
                 len: AtomicU32::new(0),
             }
+        }
+
+        /// The first entry of a list that no task uses yet.
+        pub(in crate::sync) fn begin_with(&self, class: &'static LockClass) {
+            self.push(class, Kind::Irq);
         }
 
         fn len(&self) -> usize {

@@ -3,7 +3,8 @@
 //! [`SpinLock`] turns preemption off while it is held, [`IrqSpinLock`] interrupts. Waiting uses the
 //! machine's hint, so that the emulator runs another CPU meanwhile.
 //!
-//! No lock is held over a context switch: the list of held locks is the task's. Fair (ticket) locks
+//! The list of held locks is the task's, so a lock is not held over a context switch, but for the run
+//! queue's, which changes hands there (`force_unlock`). Fair (ticket) locks
 //! were rejected: under an emulator the next in line is often the CPU that the host does not run.
 //!
 //! In a build for loom the lock inside is loom's mutex: the model checker then sees who waits for
@@ -45,6 +46,10 @@ mod raw {
         pub(super) fn as_mut_ptr(&self) -> *mut T {
             self.0.as_mut_ptr()
         }
+        pub(super) unsafe fn force_unlock(&self) {
+            // SAFETY: the caller's promise.
+            unsafe { self.0.force_unlock() };
+        }
         pub(super) fn get_mut(&mut self) -> &mut T {
             self.0.get_mut()
         }
@@ -70,6 +75,9 @@ mod raw {
         }
         pub(super) fn as_mut_ptr(&self) -> *mut T {
             unreachable!("loom does not look behind its locks")
+        }
+        pub(super) unsafe fn force_unlock(&self) {
+            unreachable!("loom does not switch kernel threads")
         }
         pub(super) fn get_mut(&mut self) -> &mut T {
             self.0.get_mut().expect("no thread panicked")
@@ -202,6 +210,19 @@ lock! {
     IrqSpinGuard, IrqGuard, Kind::Irq
 }
 
+impl<T> IrqSpinLock<T> {
+    /// Gives back the lock that this task inherited in a context switch: the one before it took it,
+    /// forgot the guard, and switched. Interrupts stay off; each task restores its own.
+    ///
+    /// # Safety
+    /// The lock is held, on this CPU, and its guard was forgotten. Interrupts are off.
+    pub unsafe fn force_unlock(&self) {
+        // SAFETY: held, and nobody has the guard (the caller).
+        unsafe { self.raw.force_unlock() };
+        Held::release_inherited(self.class);
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -226,6 +247,23 @@ mod tests {
         assert!(!cpu::irqs_enabled());
         drop(guard);
         assert_eq!((current().preempt_depth(), cpu::irqs_enabled()), (0, true));
+    }
+
+    #[test]
+    fn a_lock_changes_hands_in_a_switch() {
+        static LOCK: IrqSpinLock<()> = IrqSpinLock::new(&CLASS, ());
+        let next = crate::sync::context::TaskContext::holding("next", &CLASS);
+        let were_on = cpu::irq_save();
+        core::mem::forget(LOCK.lock());
+        // SAFETY: the thread is a CPU of its own; the context outlives its use.
+        unsafe { cpu::set_current_task(core::ptr::from_ref(&next).cast()) };
+        // SAFETY: held, its guard forgotten, interrupts off.
+        unsafe { LOCK.force_unlock() };
+        assert_eq!(current().held_locks().count(), 0);
+        assert!(!cpu::irqs_enabled());
+        drop(LOCK.lock());
+        // SAFETY: as above: back to this thread's own context, and what `irq_save` gave.
+        unsafe { (cpu::set_current_task(core::ptr::null()), cpu::irq_restore(were_on)) };
     }
 
     #[test]

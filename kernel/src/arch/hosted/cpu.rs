@@ -3,6 +3,10 @@
 //! A test's thread begins anywhere, so it gets the context that a machine's boot code would set by
 //! itself: the one look upwards of this test machine. Loom's threads share one thread of the host,
 //! hence loom's thread-local values.
+#![cfg_attr(
+    not(loom),
+    expect(clippy::missing_const_for_thread_local, reason = "loom's macro has no constant form")
+)]
 
 use crate::addr::VirtAddr;
 use crate::arch::MAX_CPUS;
