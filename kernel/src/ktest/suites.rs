@@ -1,0 +1,14 @@
+//! The list of all suites. A new file of tests: a `mod` line and a line in `ALL`, each in the order
+//! of the alphabet, so that two new files do not meet.
+
+use super::Suite;
+
+mod logging;
+mod selftest;
+
+/// All suites, in the order in which they run.
+#[rustfmt::skip]
+pub const ALL: &[Suite] = &[
+    logging::SUITE,
+    selftest::SUITE,
+];

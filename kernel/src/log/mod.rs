@@ -1,0 +1,68 @@
+//! The kernel's log: `[    0.001234] subsystem: message` on the console, for the `log` crate.
+//!
+//! A record is formatted into a buffer on the caller's stack, piece by piece, under the console
+//! lock; nothing is allocated, so everybody may log, the allocators too. There is no ring of old
+//! messages: the console of a virtual machine is its own record.
+//!
+//! The console lock is the innermost of all locks and belongs to this module alone ([`lock`]). A
+//! panic does not wait for it.
+
+mod level;
+mod line;
+mod lock;
+
+pub use level::console_filter;
+pub use lock::{break_lock, hold_for_test};
+
+use crate::arch::current::timer;
+use core::fmt::{self, Write};
+use line::LineWriter;
+use log::{Level, Log, Metadata, Record};
+
+struct Console;
+
+impl Log for Console {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        // The level was compared with `max_level` before.
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let severity = match record.level() {
+            Level::Error => "error: ",
+            Level::Warn => "warning: ",
+            _ => "",
+        };
+        let subsystem = level::subsystem(record.target());
+        line(format_args!("{subsystem}: {severity}{}", record.args()));
+    }
+
+    fn flush(&self) {}
+}
+
+/// Makes the console the destination of the `log` macros; called once, before the first of them.
+pub fn init() {
+    // An error would mean that there is a logger already, which is what was asked for.
+    let _ = log::set_logger(&Console);
+    log::set_max_level(console_filter(level::DEFAULT));
+}
+
+/// Shows messages below that Linux log level only (`loglevel=`).
+pub fn set_level(loglevel: u64) {
+    log::set_max_level(console_filter(loglevel));
+}
+
+/// A line with its time stamp, whatever the level: the last boot line is seen with `quiet` too.
+pub fn line(message: fmt::Arguments<'_>) {
+    let now = timer::now() / 1000;
+    raw(format_args!("[{:5}.{:06}] {message}\n", now / 1_000_000, now % 1_000_000));
+}
+
+/// Text as it is: test results, panics, the last words. In one piece: lines of other CPUs come
+/// before or after it.
+pub fn raw(text: fmt::Arguments<'_>) {
+    let _lock = lock::lock();
+    let mut writer = LineWriter::new();
+    // An error can only come from a `Display` that refuses; what it wrote before is shown.
+    let _ = writer.write_fmt(text);
+}
