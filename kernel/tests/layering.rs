@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The layers from the top down. A file may name modules of its own layer and of those below.
 /// The first prefix that a file's path (below `src`, without `.rs`) begins with is its layer.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("composition", &["main", "lib", "ktest", "panic", "log"]),
+    ("composition", &["main", "kernel", "lib", "ktest", "panic", "exit", "log"]),
     ("system calls", &["syscall"]),
     ("files", &["fs"]),
     ("processes", &["proc"]),
