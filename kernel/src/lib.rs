@@ -23,6 +23,7 @@ pub mod error;
 pub mod exit;
 pub mod ktest;
 pub mod log;
+pub mod mm;
 pub mod panic;
 pub mod symbols;
 pub mod sync;

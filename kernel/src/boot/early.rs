@@ -75,6 +75,11 @@ impl EarlyFrames {
     }
 
     /// What is left.
+    pub fn ranges(&self) -> &[PhysRange] {
+        &self.free
+    }
+
+    /// What is left, to be handed out by somebody else.
     pub fn into_ranges(self) -> ArrayVec<PhysRange, { 2 * MAX_RANGES }> {
         self.free
     }

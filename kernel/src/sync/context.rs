@@ -14,7 +14,7 @@ use super::rank::{HeldLocks, LockClass};
 use crate::arch::current::cpu;
 use core::marker::PhantomData;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, compiler_fence};
 
 /// A depth: how often something was entered and not left.
 ///
@@ -102,6 +102,9 @@ pub struct TaskContext {
     pub rcu: Depth,
     /// The end of the outermost read section has something to report.
     pub rcu_special: AtomicBool,
+    /// Where its allocations go instead of the heap, null most of the time: the frame allocator's own
+    /// business (`mm::frame::reserve`).
+    pub reserve: AtomicPtr<()>,
     need_resched: AtomicBool,
     pub(super) held: HeldLocks,
     name: TaskName,
@@ -115,6 +118,7 @@ impl TaskContext {
             irq: Depth::new(),
             rcu: Depth::new(),
             rcu_special: AtomicBool::new(false),
+            reserve: AtomicPtr::new(core::ptr::null_mut()),
             need_resched: AtomicBool::new(false),
             held: HeldLocks::new(),
             name: TaskName::new(name),

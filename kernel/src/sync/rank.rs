@@ -58,6 +58,8 @@ impl Rank {
     pub const OBJECT_SLABS: Self = Self(92);
     /// The holes of the heap.
     pub const HEAP: Self = Self(94);
+    /// Who is asked when memory is short.
+    pub const RECLAIM_HOOKS: Self = Self(95);
     /// One CPU's cache of frames.
     pub const FRAME_CACHE: Self = Self(96);
     /// The buddy lists of frames.

@@ -1,12 +1,13 @@
 //! Simulated RAM: an allocation of the host; "physical" addresses count from 0 within it.
 
 #![expect(clippy::expect_used, reason = "a test machine: it stops where the test is wrong")]
-use crate::addr::{PhysAddr, VirtAddr};
+use crate::addr::{PhysAddr, PhysRange, VirtAddr};
 use crate::boot::EarlyFrames;
 use crate::error::Errno;
 use std::alloc::{Layout, alloc_zeroed};
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of simulated RAM.
 pub const RAM_SIZE: u64 = 64 << 20;
@@ -24,6 +25,16 @@ fn ram() -> usize {
     })
 }
 
+/// A part of the RAM that no other test gets, aligned to 1 MB; the bytes are rounded up to that.
+/// Panics when none is left.
+pub fn carve(bytes: u64) -> PhysRange {
+    // The first part stays unused: no address in it is taken for a real one by mistake.
+    static NEXT: AtomicU64 = AtomicU64::new(RAM_ALIGN as u64);
+    let size = bytes.next_multiple_of(RAM_ALIGN as u64);
+    let start = NEXT.fetch_add(size, Ordering::Relaxed);
+    assert!(start + size <= RAM_SIZE, "simulated RAM is used up: raise RAM_SIZE");
+    PhysRange::sized(PhysAddr::new(start), size).expect("below RAM_SIZE")
+}
 /// Pointer to simulated RAM. Panics outside it.
 pub fn linear(addr: PhysAddr) -> *mut u8 {
     assert!(addr.get() < RAM_SIZE, "no RAM at {addr}");
