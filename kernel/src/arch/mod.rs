@@ -10,16 +10,8 @@ pub mod paging;
 
 #[path = "ppc64/format.rs"]
 pub mod ppc64_format;
-#[path = "s390x/clock.rs"]
-pub mod s390x_clock;
 #[path = "s390x/format.rs"]
 pub mod s390x_format;
-#[path = "s390x/params.rs"]
-pub mod s390x_params;
-#[path = "s390x/program.rs"]
-pub mod s390x_program;
-#[path = "s390x/sccb.rs"]
-pub mod s390x_sccb;
 
 #[cfg(all(target_os = "none", target_arch = "s390x"))]
 #[path = "s390x/mod.rs"]
@@ -35,6 +27,22 @@ pub mod current;
 
 /// The most CPUs that are used; more are reported and left stopped.
 pub const MAX_CPUS: usize = 16;
+
+/// Whether threads of a host stand for CPUs. Nothing interrupts them, so RCU watches them only while
+/// they read.
+pub const HOSTED: bool = cfg!(not(target_os = "none"));
+
+/// The number by which RCU knows this CPU; on the host, this thread, whatever CPU it plays.
+#[cfg(target_os = "none")]
+pub use current::cpu::id as rcu_cpu;
+#[cfg(not(target_os = "none"))]
+pub use current::cpu::thread_number as rcu_cpu;
+
+/// How many such numbers there are.
+#[cfg(target_os = "none")]
+pub const RCU_CPUS: usize = MAX_CPUS;
+#[cfg(not(target_os = "none"))]
+pub use current::cpu::THREADS as RCU_CPUS;
 
 /// Log2 of the bytes of a frame: 12 on s390x, 16 on ppc64.
 pub const PAGE_SHIFT: u32 = current::PAGE_SHIFT;

@@ -74,6 +74,16 @@ pub unsafe fn wake(task: NonNull<TaskContext>) {
     }
 }
 
+/// Lets another task that is ready run first. Panics where sleeping is forbidden.
+#[track_caller]
+pub fn yield_now(_ctx: &mut MaySleep) {
+    assert_may_sleep("yielding");
+    match get() {
+        Some(hooks) => (hooks.preempt)(),
+        None => super::atomic::spin_hint(),
+    }
+}
+
 pub(super) fn preempt() {
     if let Some(hooks) = get() {
         (hooks.preempt)();

@@ -13,7 +13,7 @@ use crate::arch::MAX_CPUS;
 use crate::error::Errno;
 use crate::sync::context::TaskContext;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(loom))]
 use std::thread_local;
 
@@ -27,6 +27,7 @@ thread_local! {
     static TASK: Cell<*const ()> = Cell::new(core::ptr::null());
     static OWN: TaskContext = TaskContext::new("host thread");
     static IRQS: Cell<bool> = Cell::new(true);
+    static NUMBER: Number = Number::take();
 }
 
 /// Lets another thread run.
@@ -43,6 +44,39 @@ pub fn id() -> usize {
             n
         }
     })
+}
+/// The most threads that [`thread_number`] tells apart at one time.
+pub const THREADS: usize = 64;
+
+/// Which numbers are taken.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// A number that no other thread has, given back when the thread ends.
+struct Number(u32);
+
+impl Number {
+    fn take() -> Self {
+        loop {
+            let taken = TAKEN.load(Ordering::Relaxed);
+            let number = (!taken).trailing_zeros();
+            assert!(number < THREADS as u32, "more than {THREADS} threads use RCU at one time");
+            // Acquire: pairs with the Release below: the thread that had it is done.
+            if TAKEN.fetch_or(1 << number, Ordering::Acquire) & (1 << number) == 0 {
+                return Self(number);
+            }
+        }
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        TAKEN.fetch_and(!(1 << self.0), Ordering::Release);
+    }
+}
+
+/// The thread's own number, the same all its life, whatever CPU it plays.
+pub fn thread_number() -> usize {
+    NUMBER.with(|number| number.0 as usize)
 }
 /// Makes this thread the CPU with that number: for tests that need to know who is who.
 pub fn become_cpu(n: usize) {
