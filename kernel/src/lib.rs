@@ -25,5 +25,6 @@ pub mod ktest;
 pub mod log;
 pub mod mm;
 pub mod panic;
+pub mod rcu;
 pub mod symbols;
 pub mod sync;
