@@ -10,8 +10,16 @@ pub mod paging;
 
 #[path = "ppc64/format.rs"]
 pub mod ppc64_format;
+#[path = "s390x/clock.rs"]
+pub mod s390x_clock;
 #[path = "s390x/format.rs"]
 pub mod s390x_format;
+#[path = "s390x/params.rs"]
+pub mod s390x_params;
+#[path = "s390x/program.rs"]
+pub mod s390x_program;
+#[path = "s390x/sccb.rs"]
+pub mod s390x_sccb;
 
 #[cfg(all(target_os = "none", target_arch = "s390x"))]
 #[path = "s390x/mod.rs"]

@@ -1,0 +1,128 @@
+//! Interruptions that were not asked for: program, supervisor call, I/O, machine check. (External
+//! ones are in [`external`](super::external).)
+
+use super::{extable, lowcore, power, psw};
+use crate::addr::VirtAddr;
+use crate::arch::handlers::{self, Fault, FaultKind};
+use crate::arch::s390x_program::ProgramCheck;
+use core::fmt;
+
+/// Bytes that a caller leaves at its stack pointer for the callee's registers (ELF ABI s390x).
+pub const ABI_AREA: usize = 160;
+
+/// `TrapFrame::flags`: the interrupted stack could not be used; the frame is on the emergency
+/// stack.
+pub const FLAG_NO_STACK: u64 = 1;
+
+/// What an interruption found. boot/s390x/trap.S builds it and returns through it.
+#[repr(C)]
+pub struct TrapFrame {
+    /// The old PSW.
+    pub(super) psw: psw::Psw,
+    /// The general registers.
+    pub(super) gprs: [u64; 16],
+    /// What low core says of the interruption, by its class.
+    pub(super) info: [u64; 2],
+    /// `FLAG_NO_STACK` or 0.
+    pub(super) flags: u64,
+}
+
+impl TrapFrame {
+    /// Where it was interrupted. (Behind the instruction, for most program interruptions.)
+    pub fn pc(&self) -> usize {
+        self.psw.address as usize
+    }
+    /// Its stack pointer.
+    pub fn sp(&self) -> usize {
+        self.gprs[15] as usize
+    }
+    /// Whether it had I/O and external interrupts on.
+    pub(super) fn irqs_on(&self) -> bool {
+        self.psw.mask & (psw::IO | psw::EXTERNAL) != 0
+    }
+}
+
+impl fmt::Display for TrapFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PSW {:016x} {:016x}", self.psw.mask, self.psw.address)?;
+        for (n, row) in self.gprs.chunks(4).enumerate() {
+            write!(f, "\nr{:<2}", 4 * n)?;
+            for value in row {
+                write!(f, " {value:016x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// If the CPU was waiting in `cpu::idle`: ends the wait, with interrupts off.
+pub fn leave_wait(frame: &mut TrapFrame) -> bool {
+    let waiting = frame.psw.mask & psw::WAIT != 0;
+    if waiting {
+        frame.psw.mask &= !(psw::WAIT | psw::IO | psw::EXTERNAL);
+    }
+    waiting
+}
+
+fn kernel_fault(frame: &TrapFrame, fault: Fault) -> ! {
+    match handlers::get() {
+        Some(handlers) => (handlers.kernel_fault)(frame, &fault),
+        None => {
+            // Before the handlers are set: the name is all there is.
+            super::console::write(fault.name.as_bytes());
+            super::console::write(b" before the kernel handles faults\n");
+            power::fail()
+        }
+    }
+}
+
+/// Ends the kernel if the interrupted stack had no room for the frame.
+pub fn require_stack(frame: &TrapFrame, name: &'static str) {
+    if frame.flags & FLAG_NO_STACK != 0 {
+        let address = Some(VirtAddr::new(frame.gprs[15]));
+        kernel_fault(frame, Fault { kind: FaultKind::StackOverflow, name, address });
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn s390x_program(frame: &mut TrapFrame) {
+    let check = ProgramCheck { word: frame.info[0], tec: frame.info[1] };
+    let instruction = check.instruction(frame.psw.address);
+    let fault = check.fault(check.is_fetch_of(instruction));
+    require_stack(frame, check.name());
+    // A call into what cannot be executed has its return address in the table.
+    let key = if fault.kind == FaultKind::Execute { frame.gprs[14] } else { instruction };
+    match extable::find(key) {
+        Some(fixup) => {
+            frame.gprs[0] = check.word;
+            frame.gprs[1] = check.tec;
+            frame.psw.address = fixup;
+        }
+        None => kernel_fault(frame, fault),
+    }
+}
+
+/// No program runs yet, and the kernel calls no supervisor.
+#[unsafe(no_mangle)]
+extern "C" fn s390x_svc(frame: &mut TrapFrame) {
+    unexpected(frame, "supervisor-call interruption")
+}
+
+/// CR6 masks all subclasses, so there is none.
+#[unsafe(no_mangle)]
+extern "C" fn s390x_io(frame: &mut TrapFrame) {
+    unexpected(frame, "input/output interruption")
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn s390x_machine_check(frame: &mut TrapFrame) {
+    unexpected(frame, "machine-check interruption")
+}
+
+/// An interruption that the kernel has not asked for.
+pub fn unexpected(frame: &TrapFrame, name: &'static str) -> ! {
+    kernel_fault(frame, Fault { kind: FaultKind::Other, name, address: None })
+}
+
+const _: () = assert!(size_of::<TrapFrame>().is_multiple_of(8));
+const _: () = assert!(core::mem::offset_of!(lowcore::LowCore, save_machine_check) < 4096);
