@@ -94,6 +94,11 @@ pub(super) fn found(memory: u64) {
     MEMORY.store(memory, Ordering::Relaxed);
 }
 
+/// The ASCE of a space where nothing is mapped.
+pub(super) fn empty_space() -> u64 {
+    EMPTY.load(Ordering::Relaxed)
+}
+
 /// Builds the kernel's space and turns translation on.
 pub fn enable(early: &mut EarlyFrames) -> Result<(), Errno> {
     let guards = smp::make_areas(early)?;

@@ -28,6 +28,7 @@ mod sclp;
 mod setup;
 mod sigp;
 mod smp;
+pub mod space;
 pub mod timer;
 mod tlb;
 mod trap;

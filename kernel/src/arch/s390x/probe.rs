@@ -1,13 +1,23 @@
 //! One access that may fail.
 
 use super::extable::extable;
+use crate::addr::VirtAddr;
+use crate::arch::PAGE_SIZE;
 use crate::arch::handlers::Fault;
 use crate::arch::s390x_program::ProgramCheck;
 use core::arch::asm;
 
-/// The outcome from what a fix-up leaves in r0 (0: no fault) and r1.
-fn outcome(r0: u64, r1: u64, fetch: bool) -> Result<(), Fault> {
-    if r0 == 0 { Ok(()) } else { Err(ProgramCheck { word: r0, tec: r1 }.fault(fetch)) }
+/// The outcome from what a fix-up leaves in r0 (0: no fault) and r1. The machine tells the page
+/// that failed; if the access lies in it, the address is known.
+pub(super) fn outcome(r0: u64, r1: u64, address: u64, fetch: bool) -> Result<(), Fault> {
+    if r0 == 0 {
+        return Ok(());
+    }
+    let mut fault = ProgramCheck { word: r0, tec: r1 }.fault(fetch);
+    if fault.address == Some(VirtAddr::new(address).align_down(PAGE_SIZE)) {
+        fault.address = Some(VirtAddr::new(address));
+    }
+    Err(fault)
 }
 
 /// Loads a doubleword.
@@ -20,7 +30,7 @@ pub fn load(address: usize) -> Result<u64, Fault> {
              a = in(reg_addr) address, v = out(reg) value, out("r0") r0, out("r1") r1,
              options(readonly, nostack));
     }
-    outcome(r0, r1, false).map(|()| value)
+    outcome(r0, r1, address as u64, false).map(|()| value)
 }
 
 /// Stores a doubleword.
@@ -36,7 +46,7 @@ pub unsafe fn store(address: usize, value: u64) -> Result<(), Fault> {
              a = in(reg_addr) address, v = in(reg) value, out("r0") r0, out("r1") r1,
              options(nostack));
     }
-    outcome(r0, r1, false)
+    outcome(r0, r1, address as u64, false)
 }
 
 /// Calls the address as a function without arguments.
@@ -55,5 +65,5 @@ pub unsafe fn call(address: usize) -> Result<(), Fault> {
              a = in(reg_addr) address, out("r12") _, lateout("r0") r0, lateout("r1") r1,
              lateout("r2") _, lateout("r3") _, lateout("r4") _, lateout("r5") _, lateout("r14") _);
     }
-    outcome(r0, r1, true)
+    outcome(r0, r1, address as u64, true)
 }

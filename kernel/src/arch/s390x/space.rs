@@ -1,0 +1,141 @@
+//! Address spaces of programs, as the hardware knows them: an ASCE in CR1 and CR7.
+//!
+//! The kernel runs in home space and reaches the program's, the primary one, by MOVE WITH OPTIONAL
+//! SPECIFICATIONS. CR7 holds the same ASCE because a program may switch itself to secondary space.
+//!
+//! TLB entries carry no number that could run out, so `create` cannot fail here; the result is for
+//! ppc64, whose spaces are numbered.
+
+use super::extable::extable;
+use super::{control, mmu, probe, tlb};
+use crate::addr::{PhysAddr, VirtAddr};
+use crate::arch::handlers::Fault;
+use crate::arch::paging::{PagingFormat, to_memory};
+use crate::arch::s390x_format::S390Dat;
+use crate::error::Errno;
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// An address space: its ASCE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space(u64);
+
+impl Space {
+    /// The ASCE.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// Makes a root known to the hardware.
+///
+/// # Safety
+/// The root is a table of the format, and stays one until the space is destroyed.
+pub unsafe fn create(root: PhysAddr) -> Result<Space, Errno> {
+    Ok(Space(S390Dat::root(root)))
+}
+
+/// Forgets it.
+///
+/// # Safety
+/// No CPU has it active.
+pub unsafe fn destroy(space: Space) {
+    tlb::flush_space(space.0);
+}
+
+/// This CPU's user accesses go through it from now on.
+///
+/// # Safety
+/// Preemption is off, or the scheduler knows. The space is not destroyed while it is active.
+pub unsafe fn activate(space: Space) {
+    // SAFETY: the kernel runs in home space, which these do not concern.
+    unsafe { set(space.0) };
+}
+
+/// This CPU has no user space: every user access faults.
+pub fn deactivate() {
+    // SAFETY: as above.
+    unsafe { set(mmu::empty_space()) };
+}
+
+/// # Safety
+/// The ASCE's tables live as long as it is loaded.
+unsafe fn set(asce: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        control::set_cr1(asce);
+        control::set_cr7(asce);
+    }
+}
+
+/// Replaces a valid entry of a page table. IPTE flushes on all CPUs while it invalidates, so no
+/// translation through the old value is left.
+///
+/// # Safety
+/// `slot` is the entry that translates `va` in the space; its table's lock is held.
+pub unsafe fn replace_page(_space: Space, slot: &AtomicU64, va: VirtAddr, new: u64) {
+    let table = slot.as_ptr().addr() as u64 & !(TABLE_BYTES - 1);
+    // SAFETY: the caller's promise; tables are aligned to their size.
+    unsafe { tlb::invalidate_page(table, va.align_down(crate::arch::PAGE_SIZE).get()) };
+    // Release: whoever reads the entry sees what was written to the page before.
+    slot.store(to_memory(new), Ordering::Release);
+}
+const TABLE_BYTES: u64 = S390Dat::LEVELS[S390Dat::LEVELS.len() - 1].bytes() as u64;
+
+/// Replaces an entry of an upper table, which pointed to a table, by IDTE.
+///
+/// # Safety
+/// `slot` is the entry of that level that translates `va` in the space; its table's lock is held.
+pub unsafe fn replace_table(space: Space, level: usize, slot: &AtomicU64, va: VirtAddr, new: u64) {
+    let bytes = S390Dat::LEVELS[level].bytes() as u64;
+    let table = slot.as_ptr().addr() as u64 & !(bytes - 1);
+    // SAFETY: the caller's promise; tables are aligned to their size.
+    unsafe { tlb::invalidate_table(level, table, space.0, va.get()) };
+    // Release: whoever reads the entry sees what was written to the new table before.
+    slot.store(to_memory(new), Ordering::Release);
+}
+
+/// Nothing is left to do: `replace_page` has flushed each page on all CPUs, and had to, for IPTE
+/// changes the entry and flushes in one.
+pub fn flush_pages(_space: Space, _pages: &[VirtAddr], _leaf_shift: u32) {}
+
+/// No CPU uses any old translation of the space when it returns.
+pub fn flush_all(space: Space) {
+    tlb::flush_space(space.0);
+}
+
+/// MVCOS, operand-access control in r0: bits 32-47 for the first operand, 48-63 for the second. In
+/// each, bits 8-9 name the space (00 primary) and bit 15 says that they count; else the operand is
+/// in the PSW's space.
+const OAC_FIRST_PRIMARY: u64 = 1 << 16;
+const OAC_SECOND_PRIMARY: u64 = 1;
+
+/// Loads a doubleword from the active user space.
+#[inline(never)]
+pub fn user_load(va: VirtAddr) -> Result<u64, Fault> {
+    let mut value = 0u64;
+    let (r0, r1): (u64, u64);
+    // SAFETY: writes eight bytes to `value`; a fault continues at 3.
+    unsafe {
+        asm!("2: mvcos 0({d}), 0({s}), {n}", "lghi %r0, 0", "3:", extable!("2b", "3b"),
+             d = in(reg_addr) &raw mut value, s = in(reg_addr) va.get(), n = in(reg) 8u64,
+             inout("r0") OAC_SECOND_PRIMARY => r0, out("r1") r1, options(nostack));
+    }
+    probe::outcome(r0, r1, va.get(), false).map(|()| value)
+}
+
+/// Stores a doubleword to the active user space.
+///
+/// # Safety
+/// If it can be stored, it may.
+#[inline(never)]
+pub unsafe fn user_store(va: VirtAddr, value: u64) -> Result<(), Fault> {
+    let (r0, r1): (u64, u64);
+    // SAFETY: the caller's promise; a fault continues at 3.
+    unsafe {
+        asm!("2: mvcos 0({d}), 0({s}), {n}", "lghi %r0, 0", "3:", extable!("2b", "3b"),
+             d = in(reg_addr) va.get(), s = in(reg_addr) &raw const value, n = in(reg) 8u64,
+             inout("r0") OAC_FIRST_PRIMARY => r0, out("r1") r1, options(nostack));
+    }
+    probe::outcome(r0, r1, va.get(), false)
+}
