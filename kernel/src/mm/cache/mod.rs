@@ -213,7 +213,7 @@ impl RawCache {
         }
         let offset = object.as_ptr().addr() - slab.as_ptr().addr();
         if offset < self.first()
-            || (offset - self.first()) % self.size != 0
+            || !(offset - self.first()).is_multiple_of(self.size)
             || (offset - self.first()) / self.size >= self.capacity()
         {
             return Err("free of a pointer into the middle of an object");

@@ -34,7 +34,7 @@ fn each_size_comes_from_its_source() {
     {
         let layout = layout(size, align);
         let memory = heap.alloc(layout, true);
-        assert!(!memory.is_null() && memory.addr() % align == 0);
+        assert!(!memory.is_null() && memory.addr().is_multiple_of(align));
         // SAFETY: just allocated, zeroed.
         assert!(unsafe { core::slice::from_raw_parts(memory, size) }.iter().all(|&byte| byte == 0));
         assert!(heap.used() >= size, "{layout:?}");
