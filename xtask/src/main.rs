@@ -1,3 +1,58 @@
-//! Builds, boots and tests the kernel.
+//! Builds, boots and tests the kernel: what `run-qemu.sh` hands over to.
+//!
+//! `options` reads the command line; `needs`, `toolchain` and `qemu` find the tools; `kernel` and
+//! `symbols` build; `machine` writes QEMU's command line; `guest` runs it; `console` and `ktap`
+//! read what the guest says and `verdict` judges it; `boot` and `suites` put these together.
 
-fn main() {}
+mod boot;
+mod console;
+mod guest;
+mod kernel;
+mod ktap;
+mod machine;
+mod needs;
+mod options;
+mod progress;
+mod qemu;
+mod stop;
+mod suites;
+mod symbols;
+mod terminal;
+mod toolchain;
+mod verdict;
+
+use options::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            let status = match error.downcast_ref::<stop::Stop>() {
+                Some(stop) => {
+                    if !stop.message.is_empty() {
+                        eprintln!("run-qemu.sh: {}", stop.message);
+                    }
+                    stop.status
+                }
+                None => {
+                    eprintln!("run-qemu.sh: {error:#}");
+                    stop::USAGE
+                }
+            };
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn work() -> anyhow::Result<u8> {
+    match options::parse(std::env::args_os().skip(1))? {
+        Command::Help => {
+            print!("{}", options::HELP);
+            Ok(stop::PASS)
+        }
+        Command::Doctor { qemu } => needs::doctor(qemu.as_deref()),
+        Command::Boot(boot) => boot::boot(boot),
+        Command::Test(test) => suites::run(test),
+    }
+}

@@ -44,6 +44,17 @@ impl EarlyFrames {
         early
     }
 
+    /// Forgets what lies at or above the address.
+    pub fn limit(&mut self, end: PhysAddr) {
+        let end = end.align_down(PAGE_SIZE);
+        for range in &mut self.free {
+            let end = range.end().min(end).max(range.start());
+            // Never `None`: the end is not below the start.
+            *range = PhysRange::new(range.start(), end).unwrap_or(*range);
+        }
+        self.free.retain(|range| !range.is_empty());
+    }
+
     fn push(&mut self, start: PhysAddr, end: PhysAddr) {
         let Some(start) = start.align_up(PAGE_SIZE) else { return };
         let Some(range) = PhysRange::new(start, end.align_down(PAGE_SIZE)) else { return };
@@ -120,6 +131,15 @@ mod tests {
             info(&[(0, 16 * P)], &[(P + 1, P + 2), (4 * P, 6 * P), (5 * P, 7 * P - 1), (15 * P, 99 * P)]);
         let early = EarlyFrames::new(&info);
         assert_eq!(early.into_ranges()[..], [range(0, P), range(2 * P, 4 * P), range(7 * P, 15 * P)]);
+    }
+
+    #[test]
+    fn a_limit_cuts_off_the_upper_end() {
+        let mut early = EarlyFrames::new(&info(&[(0, 4 * P), (8 * P, 16 * P), (20 * P, 22 * P)], &[]));
+        early.limit(PhysAddr::new(10 * P + 1));
+        assert_eq!(early.ranges(), [range(0, 4 * P), range(8 * P, 10 * P)]);
+        early.limit(PhysAddr::new(8 * P));
+        assert_eq!(early.ranges(), [range(0, 4 * P)]);
     }
 
     #[test]

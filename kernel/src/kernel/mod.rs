@@ -1,5 +1,6 @@
 //! From the machine's entry code to the last boot line.
 
+mod memory;
 mod table;
 mod watch;
 
@@ -14,11 +15,14 @@ use fallow::{cmdline, log, symbols};
 /// The machine's entry code ends here: translation is off still, interrupts are off, one CPU.
 #[unsafe(no_mangle)]
 extern "Rust" fn kernel_main(info: &'static BootInfo) -> ! {
+    // SAFETY: this is the boot CPU, interrupts are off, no other CPU runs.
+    unsafe { fallow::sync::context::init_boot_cpu() };
     let start = timer::now();
     log::init();
     cmdline::set(&info.cmdline);
     table::init();
     report(info);
+    memory::init(info);
     last_line(info, start);
     finish(info)
 }

@@ -1,9 +1,50 @@
 //! Memory: frames, small objects, the heap.
 
 #[cfg(not(loom))]
+pub mod cache;
+#[cfg(not(loom))]
 pub mod frame;
+#[cfg(not(loom))]
+pub mod heap;
+#[cfg(not(loom))]
+pub mod stats;
 #[cfg(all(test, not(loom)))]
 pub mod testing;
+
+#[cfg(not(loom))]
+mod global {
+    use super::cache;
+    use super::frame::{FrameAllocator, Reclaim};
+    use super::heap::Heap;
+    use crate::boot::EarlyFrames;
+    use crate::error::Errno;
+
+    static FRAMES: FrameAllocator = FrameAllocator::new();
+    static HEAP: Heap = Heap::new(&FRAMES);
+
+    /// The machine's frames.
+    #[inline(always)]
+    pub fn frames() -> &'static FrameAllocator {
+        &FRAMES
+    }
+
+    /// The kernel's heap; `main` makes it Rust's global allocator.
+    pub const fn heap() -> &'static Heap {
+        &HEAP
+    }
+
+    /// Hands the memory over to the frame allocator, once, after translation is on. From here on there
+    /// are frames, caches, and a heap.
+    pub fn init(early: EarlyFrames) -> Result<(), Errno> {
+        FRAMES.init(early)?;
+        // Never refused: these are the first.
+        let _ = FRAMES.on_shortage(Reclaim::Shrink(cache::shrink_all));
+        let _ = FRAMES.on_shortage(Reclaim::Shrink(|| HEAP.shrink()));
+        Ok(())
+    }
+}
+#[cfg(not(loom))]
+pub use global::{frames, heap as kernel_heap, init};
 
 /// Reports misuse of memory, by name. A debug build stops there; otherwise the kernel goes on, and
 /// what was misused is left alone: a free path does not panic.

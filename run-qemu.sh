@@ -1,0 +1,66 @@
+#!/bin/sh
+# Boots Fallow in QEMU, or tests it: see --help. Finds a cargo (or installs Debian's), builds xtask
+# and hands over to it.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+want=95 # rustc 1.95 or newer
+
+say() { echo "run-qemu.sh: $*" >&2; }
+
+# The first cargo that is new enough, Debian's before rustup's: it has its rust-src beside it.
+find_cargo() {
+    for cargo in /usr/bin/cargo cargo; do
+        minor=$("$cargo" --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\)\..*/\1/p') || continue
+        [ "${minor:-0}" -ge "$want" ] && return 0
+    done
+    return 1
+}
+
+# Installs Debian's packages, if we may.
+setup() {
+    packages=$(sed '/^#/d' "$root/xtask/debian-packages" | tr '\n' ' ')
+    if ! command -v apt-get >/dev/null; then
+        say "no apt-get here; wanted, by Debian's names: $packages"
+        return 2
+    elif [ "$(id -u)" = 0 ]; then
+        sudo=
+    elif sudo -n true 2>/dev/null; then
+        sudo="sudo -n"
+    else
+        say "as root, please: apt-get update && apt-get install --no-install-recommends $packages"
+        return 2
+    fi
+    say "installing what is missing of: $packages"
+    log=$(mktemp)
+    $sudo apt-get update >"$log" 2>&1 || say "apt-get update failed; trying with what apt knows"
+    # shellcheck disable=SC2086  # both are lists of words
+    if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove \
+        --no-install-recommends $packages >"$log" 2>&1 </dev/null; then
+        tail -n 15 "$log" >&2
+        say "apt-get could not install them (its last words are above)"
+        return 2
+    fi
+    rm -f "$log"
+}
+
+if [ "${1-}" = setup ]; then
+    setup
+    exit
+fi
+if ! find_cargo || ! command -v cc >/dev/null; then
+    say "found no $(command -v cc >/dev/null && echo "cargo 1.$want or newer" || echo "C compiler")"
+    [ "${1-}" != doctor ] || exit 2
+    setup || exit
+    if ! find_cargo; then
+        say "Debian's cargo is older than 1.$want here: is its security archive in /etc/apt/sources.list?"
+        exit 2
+    fi
+fi
+case $cargo in /usr/bin/*) export RUSTC=/usr/bin/rustc ;; esac
+quiet=--quiet
+if [ ! -x "$root/target/debug/xtask" ]; then
+    say "building xtask, the first time only"
+    quiet=
+fi
+"$cargo" build $quiet --manifest-path "$root/Cargo.toml" --target-dir "$root/target" --package xtask >&2 || exit 2
+exec "$root/target/debug/xtask" "$@"

@@ -1,0 +1,112 @@
+//! How a run ends when something is wrong: each ending is brought about on purpose on every
+//! machine, and must give the status that is promised for it.
+
+use super::{Context, Suite, Tally, words};
+use crate::guest::Patience;
+use crate::kernel::Profile;
+use crate::machine::{Guest, Machine};
+use crate::progress::Task;
+use crate::stop;
+
+/// Seconds without output after which a silent guest is given up here. Until it falls silent it
+/// prints all the time; a slow host must not be mistaken for that.
+const SILENCE: u64 = 20;
+
+/// What `fallow.crash=` does, and what the panic's message must name. The first is plain and is
+/// tried on every machine; all are tried where a boot is cheap, or in the long version.
+const CRASHES: [(&str, &str); 11] = [
+    ("panic", "fallow.crash"),
+    ("null-read", "null"),
+    ("null-write", "null"),
+    ("wild-write", "write"),
+    ("write-text", "write"),
+    ("write-rodata", "write"),
+    ("exec-data", "execute"),
+    ("exec-null", "null"),
+    ("stack-overflow", "stack overflow"),
+    ("panic-other", "CPU 1"),
+    ("double-panic", ""),
+];
+
+/// One suite a machine.
+pub fn suites(long: bool) -> Vec<Suite> {
+    let all = [Machine::S390x, Machine::Pseries, Machine::Powernv9];
+    let mut suites: Vec<Suite> = all.map(|machine| endings(machine, long)).into();
+    if long {
+        suites.push(endings(Machine::PseriesSlof, true));
+    }
+    suites
+}
+
+fn endings(machine: Machine, long: bool) -> Suite {
+    Suite::new(format!("{} endings", machine.name()), move |context, task, tally| {
+        // powernv9's firmware takes seconds.
+        let few = machine == Machine::Powernv9 && !long;
+        for (crash, part) in CRASHES {
+            if few && !matches!(crash, "panic" | "stack-overflow" | "write-text" | "exec-data") {
+                continue;
+            }
+            panics(machine, crash, part, context, task, tally)?;
+        }
+        for (name, append, status) in [
+            ("a failed test", "kunit.filter_glob=selftest.fail kunit_shutdown=poweroff", stop::FAILED),
+            ("a panic in a test", "kunit.filter_glob=selftest.panic kunit_shutdown=poweroff", stop::PANIC),
+            ("no test of that name", "kunit.filter_glob=nosuch.test kunit_shutdown=poweroff", stop::FAILED),
+        ] {
+            let guest = Guest { append: append.into(), ..Guest::new(machine) };
+            let (_, verdict) = context.boot(&guest, Profile::Checked, Patience::Scaled, true, task, tally)?;
+            let got = verdict.status;
+            let why = || format!("status {got} instead of {status}: {}", verdict.reason);
+            tally.check(name, got == status, why);
+        }
+        silent(machine, context, task, tally)
+    })
+}
+
+fn panics(
+    machine: Machine,
+    crash: &str,
+    part: &str,
+    context: &Context,
+    task: &Task,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    let append = words(&[&format!("fallow.crash={crash}"), "kunit_shutdown=poweroff"]);
+    let guest = Guest { append, ..Guest::new(machine) };
+    let (finished, verdict) = context.boot(&guest, Profile::Checked, Patience::Scaled, false, task, tally)?;
+    let message = finished.console.panic.clone().unwrap_or_default();
+    // Status 3 with nothing to add: QEMU's status and the last line agree with the panic.
+    let agreed = verdict.reason == format!("kernel panic: {message}");
+    tally.check(&format!("fallow.crash={crash}"), verdict.status == stop::PANIC && agreed, || {
+        format!("status {}: {}", verdict.status, verdict.reason)
+    });
+    tally.check(&format!("{crash} is named"), message.contains(part), || {
+        format!("no '{part}' in '{message}'")
+    });
+    // A back trace of names: a path of the kernel's own crate.
+    tally.check(&format!("{crash} has a back trace"), traced(finished.console.lines()), || {
+        "no function of the kernel is named after the panic".into()
+    });
+    Ok(())
+}
+
+fn traced(lines: &[String]) -> bool {
+    let after = lines.iter().skip_while(|line| !line.contains("Kernel panic - not syncing"));
+    after.skip(1).any(|line| line.contains("fallow::"))
+}
+
+fn silent(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
+    let append = "fallow.crash=silent kunit_shutdown=poweroff".into();
+    let guest = Guest { append, ..Guest::new(machine) };
+    let patience = Patience::Seconds(SILENCE);
+    let (finished, verdict) = context.boot(&guest, Profile::Checked, patience, false, task, tally)?;
+    let booted = finished.console.boot_ns.is_some();
+    tally.check("a silent guest", verdict.status == stop::SILENT && booted, || {
+        format!("status {}, booted: {booted}: {}", verdict.status, verdict.reason)
+    });
+    let seen = finished.console.tail(1);
+    tally.check("what was last seen", seen.iter().any(|line| line.contains("silent")), || {
+        format!("{seen:?} does not say why it is silent")
+    });
+    Ok(())
+}
