@@ -70,8 +70,13 @@ fn finish(info: &BootInfo) -> ! {
         ktest::list(ktest::suites::ALL, &filter.unwrap_or(Filter::ALL), &mut console_line);
     } else if let Some(filter) = filter {
         let mut case = Case { cpus: info.cpus.len() };
-        let totals =
-            ktest::run(ktest::suites::ALL, &filter, &mut case, &mut watch::Nothing, &mut console_line);
+        let totals = ktest::run(
+            ktest::suites::ALL,
+            &filter,
+            &mut case,
+            &mut watch::Memory::default(),
+            &mut console_line,
+        );
         if totals.fail > 0 || totals.total() == 0 {
             status = Status::TestFailed;
         }

@@ -4,13 +4,13 @@
 use super::Suite;
 
 mod logging;
-mod mmu;
+mod memory;
 mod selftest;
 
 /// All suites, in the order in which they run.
 #[rustfmt::skip]
 pub const ALL: &[Suite] = &[
     logging::SUITE,
-    mmu::SUITE,
+    memory::SUITE,
     selftest::SUITE,
 ];

@@ -24,7 +24,7 @@ mod global {
 
     /// The machine's frames.
     #[inline(always)]
-    pub fn frames() -> &'static FrameAllocator {
+    pub const fn frames() -> &'static FrameAllocator {
         &FRAMES
     }
 
