@@ -76,6 +76,17 @@ trap_machine_check:
     FRAME   {LC_SAVE_MACHINE_CHECK}, 0x160, 0xe8, 8, 0, 0
     jg      s390x_machine_check
 
+# Restart of a running CPU: the operator (QEMU's `nmi`) wants to know what it does. It cannot be
+# masked, so it is like a machine check.
+    .globl  trap_restart
+trap_restart:
+    stmg    %r0, %r15, {ALIAS}+{LC_SAVE_RESTART}
+    lghi    %r1, {ALIAS}
+    lghi    %r3, 0
+    lg      %r15, {LC_EMERGENCY_STACK}(%r1)
+    FRAME   {LC_SAVE_RESTART}, 0x120, 0, 0, 0, 0
+    jg      s390x_restart
+
 # Program interruption before translation is on: low core is at 0, and there are no guard pages.
     .globl  trap_program_early
 trap_program_early:

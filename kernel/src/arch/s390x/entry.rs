@@ -31,6 +31,7 @@ global_asm!(
     LC_SAVE_EXTERNAL = const offset_of!(LowCore, save_external),
     LC_SAVE_IO = const offset_of!(LowCore, save_io),
     LC_SAVE_MACHINE_CHECK = const offset_of!(LowCore, save_machine_check),
+    LC_SAVE_RESTART = const offset_of!(LowCore, save_restart),
     LC_KERNEL_STACK = const offset_of!(LowCore, kernel_stack),
     LC_EMERGENCY_STACK = const offset_of!(LowCore, emergency_stack),
     LC_RETURN_PSW = const offset_of!(LowCore, return_psw),

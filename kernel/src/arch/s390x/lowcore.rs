@@ -33,6 +33,7 @@ pub struct LowCore {
     pub(super) save_external: [u64; 16],
     pub(super) save_io: [u64; 16],
     pub(super) save_machine_check: [u64; 16],
+    pub(super) save_restart: [u64; 16],
     /// End of the stack for interruptions of problem state, and of a started CPU's first stack.
     pub(super) kernel_stack: u64,
     /// End of the stack for when the interrupted one cannot be used.
@@ -42,7 +43,7 @@ pub struct LowCore {
     pub(super) cpu: u64,
     /// Control registers of a CPU that is started.
     pub(super) control: [u64; 16],
-    rest: [u8; SIZE - 0x5b0],
+    rest: [u8; SIZE - 0x630],
 }
 
 /// The new PSWs, in the order of the manual.
@@ -62,6 +63,7 @@ const _: () = assert!(size_of::<LowCore>() == SIZE);
 
 unsafe extern "C" {
     fn restart_entry();
+    fn trap_restart();
     fn trap_external();
     fn trap_svc();
     fn trap_program();
@@ -78,7 +80,7 @@ unsafe extern "C" {
 pub unsafe fn install(base: PhysAddr) {
     let entry = |mask, entry: unsafe extern "C" fn()| Psw { mask, address: entry as usize as u64 };
     let psws = NewPsws {
-        restart: entry(psw::RESTART, restart_entry),
+        restart: entry(psw::KERNEL, trap_restart),
         external: entry(psw::KERNEL, trap_external),
         supervisor_call: entry(psw::KERNEL, trap_svc),
         program: entry(psw::KERNEL, trap_program),
@@ -87,6 +89,17 @@ pub unsafe fn install(base: PhysAddr) {
     };
     // SAFETY: the caller's promise; the address, 0x1a0 or more, is not null.
     unsafe { field::<NewPsws>(base, offset_of!(LowCore, new_psw)).write_volatile(psws) };
+}
+
+/// Lets the CPU whose low core is at `base` start at its next restart; [`install`] undoes it.
+///
+/// # Safety
+/// The CPU is stopped; its low core's `control` and `kernel_stack` are filled in.
+pub unsafe fn start_at_restart(base: PhysAddr) {
+    let psw = Psw { mask: psw::RESTART, address: restart_entry as *const () as u64 };
+    let at = offset_of!(LowCore, new_psw) + offset_of!(NewPsws, restart);
+    // SAFETY: the caller's promise.
+    unsafe { field::<Psw>(base, at).write_volatile(psw) };
 }
 
 /// Program interruptions of the boot CPU before translation is on.

@@ -92,6 +92,7 @@ pub unsafe fn start(cpu: usize, hardware: u32, stack: VirtAddr, task: *const ())
         field::<u64>(base, offset_of!(LowCore, current_task)).write_volatile(task.expose_provenance() as u64);
         field::<u64>(base, offset_of!(LowCore, cpu)).write_volatile(cpu as u64);
         field::<[u64; 16]>(base, offset_of!(LowCore, control)).write_volatile(control);
+        lowcore::start_at_restart(base);
     }
     let entry = &ADDRESSES[cpu];
     entry.store(u32::from(address) | KNOWN, Ordering::Relaxed);
@@ -123,6 +124,8 @@ pub unsafe fn start(cpu: usize, hardware: u32, stack: VirtAddr, task: *const ())
 extern "C" fn s390x_secondary() -> ! {
     timer::disarm();
     let cpu = cpu::id();
+    // SAFETY: this CPU's own low core, all filled in: from here on a restart is reported.
+    unsafe { lowcore::install(PhysAddr::new(lowcore::ALIAS as u64)) };
     // Release: pairs with the Acquires of who waits for, or signals, this CPU.
     ADDRESSES[cpu].fetch_or(UP, Ordering::Release);
     match handlers::get() {

@@ -70,7 +70,7 @@ fn kernel_fault(frame: &TrapFrame, fault: Fault) -> ! {
         None => {
             // Before the handlers are set: the name is all there is.
             super::console::write(fault.name.as_bytes());
-            super::console::write(b" before the kernel handles faults\n");
+            super::console::write(b", before the kernel can panic\nfallow: exit status 3\n");
             power::fail()
         }
     }
@@ -117,6 +117,12 @@ extern "C" fn s390x_io(frame: &mut TrapFrame) {
 #[unsafe(no_mangle)]
 extern "C" fn s390x_machine_check(frame: &mut TrapFrame) {
     unexpected(frame, "machine-check interruption")
+}
+
+/// The operator's way to ask a silent kernel what it does.
+#[unsafe(no_mangle)]
+extern "C" fn s390x_restart(frame: &mut TrapFrame) {
+    unexpected(frame, "restart interruption");
 }
 
 /// An interruption that the kernel has not asked for.
