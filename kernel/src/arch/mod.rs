@@ -10,6 +10,8 @@ pub mod paging;
 
 #[path = "ppc64/format.rs"]
 pub mod ppc64_format;
+#[path = "ppc64/tree.rs"]
+pub mod ppc64_tree;
 #[path = "s390x/clock.rs"]
 pub mod s390x_clock;
 #[path = "s390x/format.rs"]

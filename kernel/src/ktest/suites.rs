@@ -5,6 +5,7 @@ use super::Suite;
 
 mod logging;
 mod memory;
+mod mmu;
 mod selftest;
 
 /// All suites, in the order in which they run.
@@ -12,5 +13,6 @@ mod selftest;
 pub const ALL: &[Suite] = &[
     logging::SUITE,
     memory::SUITE,
+    mmu::SUITE,
     selftest::SUITE,
 ];

@@ -1,1 +1,100 @@
-//! The ppc64le machines (powernv9, pseries).
+//! The ppc64le machines: powernv9 (bare metal under skiboot) and pseries (a guest, under SLOF or
+//! QEMU's VOF), one image for all. `platform` knows on which it runs; each module does its job for
+//! both.
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+mod area;
+mod fault;
+mod firmware;
+mod openfirmware;
+mod platform;
+mod regs;
+mod start;
+mod trap;
+mod uart;
+
+pub mod backtrace;
+pub mod console;
+pub mod context;
+pub mod cpu;
+pub mod mmu;
+pub mod power;
+pub mod probe;
+pub mod timer;
+
+pub use trap::TrapFrame;
+
+/// 64 KB frames.
+pub const PAGE_SHIFT: u32 = 16;
+/// 64 KB, one frame.
+pub const STACK_SIZE: usize = 1 << STACK_SHIFT;
+/// The low 16 KB of a stack are not mapped.
+pub const STACK_GUARD: usize = 16 << 10;
+
+const STACK_SHIFT: u32 = 16;
+/// Room on a stack, beside the frame, below which an interrupt no longer uses it.
+const STACK_SLACK: usize = 2 << 10;
+/// Effective address of physical address 0 in the linear map of all memory and devices.
+const LINEAR: u64 = 0xc000_0000_0000_0000;
+/// Effective address of the stack of the block at physical address 0.
+const STACK_AREA: u64 = 0xc008_0000_0000_0000;
+
+// One block: the files share macros, and the order of separate blocks is not the source's.
+global_asm!(
+    ".set SRR0, {SRR0}",
+    ".set SRR1, {SRR1}",
+    ".set HSRR0, {HSRR0}",
+    ".set HSRR1, {HSRR1}",
+    ".set SPRG0, {SPRG0}",
+    ".set SPRG2, {SPRG2}",
+    ".set DAR, {DAR}",
+    ".set DSISR, {DSISR}",
+    ".set MAX_CPUS, {MAX_CPUS}",
+    ".set STACK_SIZE, {STACK_SIZE}",
+    ".set STACK_SHIFT, {STACK_SHIFT}",
+    ".set STACK_GUARD, {STACK_GUARD}",
+    ".set STACK_SLACK, {STACK_SLACK}",
+    ".set STACK_AREA, {STACK_AREA}",
+    ".set FIRMWARE_STACK, {FIRMWARE_STACK}",
+    ".set PROTECTED_ZONE, {PROTECTED_ZONE}",
+    ".set FRAME, {FRAME}",
+    ".set F, {FRAME_HEADER}",
+    ".set FRAME_MARK, {FRAME_MARK}",
+    ".set SWITCH_FRAME, {SWITCH_FRAME}",
+    ".set AREA_R10, {R10}",
+    ".set AREA_R11, {R11}",
+    ".set AREA_R12, {R12}",
+    ".set AREA_CR, {CR}",
+    ".set AREA_HARDWARE, {HARDWARE}",
+    include_str!("../../../../boot/ppc64/entry.S"),
+    include_str!("../../../../boot/ppc64/firmware.S"),
+    include_str!("../../../../boot/ppc64/vectors.S"),
+    include_str!("../../../../boot/ppc64/thread.S"),
+    SRR0 = const regs::SRR0,
+    SRR1 = const regs::SRR1,
+    HSRR0 = const regs::HSRR0,
+    HSRR1 = const regs::HSRR1,
+    SPRG0 = const regs::SPRG0,
+    SPRG2 = const regs::SPRG2,
+    DAR = const regs::DAR,
+    DSISR = const regs::DSISR,
+    MAX_CPUS = const crate::arch::MAX_CPUS,
+    STACK_SIZE = const STACK_SIZE,
+    STACK_SHIFT = const STACK_SHIFT,
+    STACK_GUARD = const STACK_GUARD,
+    STACK_SLACK = const STACK_SLACK,
+    STACK_AREA = const STACK_AREA,
+    FIRMWARE_STACK = const openfirmware::STACK,
+    PROTECTED_ZONE = const trap::PROTECTED_ZONE,
+    FRAME = const trap::FRAME,
+    FRAME_HEADER = const trap::FRAME_HEADER,
+    FRAME_MARK = const trap::FRAME_MARK,
+    SWITCH_FRAME = const context::SWITCH_FRAME,
+    R10 = const offset_of!(area::Area, r10),
+    R11 = const offset_of!(area::Area, r11),
+    R12 = const offset_of!(area::Area, r12),
+    CR = const offset_of!(area::Area, cr),
+    HARDWARE = const offset_of!(area::Area, hardware),
+);

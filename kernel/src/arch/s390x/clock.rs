@@ -6,7 +6,7 @@
 
 /// Nanoseconds in so many units, rounded down. Exact up to the whole range of the clock.
 pub const fn nanoseconds(units: u64) -> u64 {
-    (units >> 9) * 125 + ((units & 511) * 125 >> 9)
+    (units >> 9) * 125 + (((units & 511) * 125) >> 9)
 }
 
 /// Units in so many nanoseconds, rounded up: `nanoseconds(units(t)) >= t`. Saturates.

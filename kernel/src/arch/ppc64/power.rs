@@ -1,0 +1,55 @@
+//! The end of the machine.
+//!
+//! | | off | fail |
+//! |---|---|---|
+//! | pseries | RTAS `power-off` | RTAS `ibm,os-term`: QEMU's status 1 (`-action panic=exit-failure`) |
+//! | powernv9 | OPAL power-down | `attn`: status 1 on QEMU 10; QEMU 7.2 does not know it, then power-down |
+
+use super::firmware::{OPAL_CEC_POWER_DOWN, OPAL_POLL_EVENTS, OS_TERM, POWER_OFF, opal};
+use super::platform::{self, Platform};
+use super::regs::{HID0, HID0_ATTN, mfspr, mtspr};
+use super::{LINEAR, cpu};
+use core::ffi::CStr;
+
+unsafe extern "C" {
+    fn ppc64_attn();
+}
+
+/// Ends the machine; QEMU's exit status is 0.
+pub fn off() -> ! {
+    cpu::irq_save();
+    match platform::get() {
+        Platform::PowerNv => {
+            opal(OPAL_CEC_POWER_DOWN, [0]);
+            // The service processor is asked; polling lets the answer in.
+            loop {
+                opal(OPAL_POLL_EVENTS, [0]);
+            }
+        }
+        Platform::Pseries => {
+            POWER_OFF.call([u32::MAX, u32::MAX]);
+            cpu::halt()
+        }
+    }
+}
+
+/// Ends the machine as a panic does; QEMU's exit status is not 0 where the machine has one.
+pub fn fail() -> ! {
+    cpu::irq_save();
+    match platform::get() {
+        Platform::PowerNv => {
+            // SAFETY: nothing of this machine is needed any more. (The bit is set only now: once it
+            // is, user programs could execute `attn` too.) The exception table catches the illegal
+            // instruction where `attn` is unknown.
+            unsafe {
+                mtspr::<HID0>(mfspr::<HID0>() | HID0_ATTN);
+                ppc64_attn();
+            }
+        }
+        Platform::Pseries => {
+            const MESSAGE: &CStr = c"kernel panic";
+            OS_TERM.call([(MESSAGE.as_ptr().addr() as u64 & !LINEAR) as u32]);
+        }
+    }
+    off()
+}

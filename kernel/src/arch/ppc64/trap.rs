@@ -1,0 +1,256 @@
+//! Interrupts: installing the vectors, and what each one leads to.
+//!
+//! The assembly (`boot/ppc64/vectors.S`) saves a `TrapFrame` and calls `ppc64_trap` for all of them;
+//! what differs between the machines, and between interrupts that come by SRR and by HSRR, ends
+//! there. Every interrupt runs with external interrupts off, on the stack of whom it interrupted.
+
+use super::firmware::{H_CPPR, H_EOI, H_IPI, H_SET_MODE, H_XIRR, hcall};
+use super::platform::{self, Platform};
+use super::regs::{FSCR, HFSCR, HID0, HID0_HILE, MSR_DR, MSR_EE, mfspr, msr, mtspr};
+use super::{LINEAR, area, console, fault, power, probe, timer};
+use crate::arch::handlers::{self, Fault, FaultKind};
+use core::arch::asm;
+use core::fmt::{self, Write};
+
+/// Bytes below r1 that belong to the interrupted function (ELFv2 ABI 2.2.3.4).
+pub const PROTECTED_ZONE: usize = 288;
+/// Bytes of a stack frame's header.
+pub const FRAME_HEADER: usize = 32;
+/// Bytes of the entry's stack frame: header, `TrapFrame`, rounded up.
+pub const FRAME: usize = (FRAME_HEADER + size_of::<TrapFrame>()).next_multiple_of(16);
+/// In the header of such a frame, where a compiler would keep r2: `trapfram`.
+pub const FRAME_MARK: u64 = 0x7472_6170_6672_616d;
+/// End of what the vectors take of low memory.
+pub const VECTORS_END: u64 = 0x6000;
+
+/// External interrupt (pseries; on powernv9 it is not used).
+const EXTERNAL: u64 = 0x500;
+const DECREMENTER: u64 = 0x900;
+const HYPERVISOR_DOORBELL: u64 = 0xe80;
+
+/// The registers of what was interrupted. The layout is known to the assembly.
+#[repr(C)]
+#[derive(Clone, Debug)]
+pub struct TrapFrame {
+    /// r0-r31. A return to the kernel does not load r13.
+    pub gpr: [u64; 32],
+    /// Next instruction (SRR0 or HSRR0).
+    pub nip: u64,
+    /// MSR (SRR1 or HSRR1, whose bits 33-36 and 42-47 say why).
+    pub msr: u64,
+    /// Link register.
+    pub lr: u64,
+    /// Count register.
+    pub ctr: u64,
+    /// Fixed-point exception register.
+    pub xer: u64,
+    /// Condition register.
+    pub cr: u64,
+    /// Data address register.
+    pub dar: u64,
+    /// Data storage interrupt status.
+    pub dsisr: u64,
+    /// Offset of the vector, and two flags.
+    vector: u64,
+}
+
+impl TrapFrame {
+    /// Where it was interrupted.
+    pub fn pc(&self) -> usize {
+        self.nip as usize
+    }
+    /// Its stack pointer.
+    pub fn sp(&self) -> usize {
+        self.gpr[1] as usize
+    }
+    /// Offset of the interrupt's vector.
+    pub fn vector(&self) -> u64 {
+        self.vector & !0x1f
+    }
+    /// Whether the interrupted stack had no room for the frame.
+    fn on_emergency_stack(&self) -> bool {
+        self.vector & 2 != 0
+    }
+}
+
+impl fmt::Display for TrapFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = fault::name(self.vector());
+        writeln!(f, "{name} interrupt ({:#x})", self.vector())?;
+        writeln!(f, "nip {:016x}  msr {:016x}  lr  {:016x}", self.nip, self.msr, self.lr)?;
+        writeln!(f, "ctr {:016x}  xer {:016x}  cr  {:016x}", self.ctr, self.xer, self.cr)?;
+        write!(f, "dar {:016x}  dsisr {:08x}", self.dar, self.dsisr)?;
+        for (number, value) in self.gpr.iter().enumerate() {
+            let start = if number % 4 == 0 { "\n" } else { "  " };
+            write!(f, "{start}r{number:<2} {value:016x}")?;
+        }
+        Ok(())
+    }
+}
+
+unsafe extern "C" {
+    static ppc64_vectors: u8;
+    static ppc64_vectors_end: u8;
+}
+
+/// Copies the vectors down and prepares the boot CPU.
+///
+/// # Safety
+/// Low memory belongs to nobody else any more. Translation is off.
+pub unsafe fn install() {
+    let from = &raw const ppc64_vectors;
+    let length = (&raw const ppc64_vectors_end).addr() - from.addr();
+    for base in [0, 0x4000] {
+        let to = core::ptr::with_exposed_provenance_mut::<u8>((LINEAR | base) as usize);
+        // SAFETY: low memory is ours; the first 0x100 bytes are no vector and stay. In a guest the
+        // external interrupt comes by SRR, not HSRR: the flag in its fourth instruction, `li`.
+        unsafe {
+            to.add(0x100).copy_from_nonoverlapping(from.add(0x100), length - 0x100);
+            if platform::get() == Platform::Pseries {
+                let flag = to.add(EXTERNAL as usize + 12);
+                flag.write(flag.read() & !1);
+            }
+            for line in (0x100..length).step_by(128) {
+                asm!("dcbst 0, {0}", "sync", "icbi 0, {0}", in(reg) to.add(line), options(nostack));
+            }
+        }
+    }
+    // SAFETY: makes the copies visible to instruction fetch.
+    unsafe { asm!("sync", "isync", options(nostack)) };
+    if platform::get() == Platform::Pseries {
+        // Interrupts little-endian: resource 4, value 1. For all CPUs.
+        hcall(H_SET_MODE, [1, 4, 0, 0]);
+    }
+    init_cpu();
+}
+
+/// Prepares this CPU to take interrupts.
+pub fn init_cpu() {
+    match platform::get() {
+        // SAFETY: little-endian interrupts are what the vectors are; facilities are not used by the
+        // kernel.
+        Platform::PowerNv => unsafe {
+            mtspr::<HID0>(mfspr::<HID0>() | HID0_HILE);
+            mtspr::<HFSCR>(mfspr::<HFSCR>() | FACILITIES);
+        },
+        Platform::Pseries => {
+            hcall(H_CPPR, [0xff, 0, 0, 0]);
+        }
+    }
+    // SAFETY: no facility that needs state of its own. `scv` stays off: it would enter the kernel
+    // with interrupts on and the user's stack pointer.
+    unsafe { mtspr::<FSCR>(0) };
+}
+
+/// What a later user program may use: FP, vector, VSX, DSCR and TAR. (FSCR and the MSR decide.)
+const FACILITIES: u64 = 1 << 8 | 1 << 2 | 0b11;
+
+#[unsafe(no_mangle)]
+extern "C" fn ppc64_trap(frame: &mut TrapFrame) {
+    match frame.vector() {
+        DECREMENTER => maskable(frame, |_| timer::interrupt()),
+        HYPERVISOR_DOORBELL => maskable(frame, doorbell),
+        EXTERNAL if platform::get() == Platform::Pseries => maskable(frame, external),
+        _ if probe::fix_up(frame) => {}
+        _ => fatal(frame),
+    }
+}
+
+/// An interrupt that EE masks.
+fn maskable(frame: &TrapFrame, handle: impl FnOnce(&TrapFrame)) {
+    if frame.on_emergency_stack() {
+        fatal(frame);
+    }
+    if area::this().halted() {
+        return timer::never();
+    }
+    handle(frame);
+    // It was on, or we would not be here; the check is for what may come in addition.
+    if frame.msr & MSR_EE != 0
+        && let Some(handlers) = handlers::get()
+    {
+        (handlers.irq_exit)();
+    }
+}
+
+fn doorbell(frame: &TrapFrame) {
+    // SAFETY: msgsync, then lwsync: what the sender stored before is seen (Power ISA v3.0B, Book III,
+    // 11.4). The assembler does not know the first.
+    unsafe { asm!(".long 0x7c0006ec", "lwsync", options(nostack, preserves_flags)) };
+    ipi(frame);
+}
+
+fn ipi(frame: &TrapFrame) {
+    if let Some(handlers) = handlers::get() {
+        (handlers.ipi)(frame);
+    }
+}
+
+/// Source number of an inter-processor interrupt in the XICS presentation (LoPAPR 14.5.4.7).
+const XICS_IPI: u64 = 2;
+
+fn external(frame: &TrapFrame) {
+    let (_, [xirr, ..]) = hcall(H_XIRR, [0; 4]);
+    match xirr & 0xff_ffff {
+        0 => return,
+        XICS_IPI => {
+            // Cleared first: one that arrives from here on interrupts again.
+            hcall(H_IPI, [u64::from(area::this().number()), 0xff, 0, 0]);
+            // SAFETY: what the sender stored before is seen.
+            unsafe { asm!("lwsync", options(nostack, preserves_flags)) };
+            ipi(frame);
+        }
+        // No device's interrupt is enabled.
+        _ => {}
+    }
+    // The handler may have moved nothing: irq_exit, which may switch threads, comes later.
+    hcall(H_EOI, [xirr, 0, 0, 0]);
+}
+
+/// The kernel faulted: says so, and never comes back.
+fn fatal(frame: &TrapFrame) -> ! {
+    let area = area::this();
+    area.emergencies.set(area.emergencies.get() + 1);
+    if area.emergencies.get() > 4 {
+        // Reporting faults, again and again.
+        console::write(b"\nfaults while a fault was reported\nfallow: exit status 3\n");
+        power::fail();
+    }
+    let mut fault = fault::of(frame);
+    if frame.on_emergency_stack() && msr() & MSR_DR != 0 {
+        fault.kind = FaultKind::StackOverflow;
+    }
+    let report = Report { frame, fault };
+    if fault.kind == FaultKind::StackOverflow && !frame.on_emergency_stack() {
+        // SAFETY: the emergency stack is not in use; what `report` points to stays where it is.
+        unsafe { area::go_on(area.end_of_stack(), report_fault, (&raw const report).expose_provenance()) };
+    }
+    report_fault((&raw const report).expose_provenance())
+}
+
+/// A fault on its way to the handler.
+struct Report<'a> {
+    frame: &'a TrapFrame,
+    fault: Fault,
+}
+
+extern "C" fn report_fault(report: usize) -> ! {
+    // SAFETY: `fatal`'s local variable, on a stack that nobody uses any more.
+    let Report { frame, fault } = unsafe { &*core::ptr::with_exposed_provenance::<Report<'_>>(report) };
+    if let Some(handlers) = handlers::get() {
+        (handlers.kernel_fault)(frame, fault);
+    }
+    // Too early for a handler.
+    let _ = writeln!(Early, "\nfault before there was a handler: {}\n{frame}", fault.name);
+    console::write(b"fallow: exit status 3\n");
+    power::fail()
+}
+
+struct Early;
+
+impl Write for Early {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        console::write(text.as_bytes());
+        Ok(())
+    }
+}

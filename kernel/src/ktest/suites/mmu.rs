@@ -1,0 +1,130 @@
+//! The kernel's own address space: who may do what where.
+//!
+//! The machines name faults as their manuals do; the kind and the address are the same for all.
+
+use crate::arch::current::{STACK_GUARD, STACK_SIZE, mmu, probe};
+use crate::arch::handlers::{Fault, FaultKind};
+use crate::arch::{PAGE_SIZE, current};
+use crate::ktest::{Case, Outcome, Suite, Test};
+use crate::{check, check_eq};
+use core::cell::UnsafeCell;
+
+/// The suite.
+pub const SUITE: Suite = Suite {
+    name: "mmu",
+    tests: &[
+        Test::new("null_page", null_page),
+        Test::new("beyond_memory", beyond_memory),
+        Test::new("text_is_read_only", text_is_read_only),
+        Test::new("constants_are_read_only", constants_are_read_only),
+        Test::new("data_is_not_executable", data_is_not_executable),
+        Test::new("stack_guard", stack_guard),
+        Test::new("probe_does_what_it_probes", probe_does_what_it_probes),
+    ],
+};
+
+/// The access faulted, so, at that address.
+#[track_caller]
+fn faulted<T>(result: Result<T, Fault>, kind: FaultKind, address: usize) -> Outcome {
+    let fault = result.err();
+    let found = fault.map(|fault| (fault.kind, fault.address.map(|address| address.get() as usize)));
+    check_eq!(found, Some((kind, Some(address))));
+    check!(fault.is_some_and(|fault| !fault.name.is_empty()));
+    Ok(())
+}
+
+fn null_page(_case: &mut Case) -> Outcome {
+    for address in [0, 8, PAGE_SIZE as usize - 8] {
+        faulted(probe::load(address), FaultKind::Read, address)?;
+        // SAFETY: page 0 is not mapped; a kernel that has it mapped fails here in any case.
+        faulted(unsafe { probe::store(address, 0) }, FaultKind::Write, address)?;
+    }
+    // SAFETY: as above.
+    faulted(unsafe { probe::call(0) }, FaultKind::Execute, 0)
+}
+
+fn beyond_memory(_case: &mut Case) -> Outcome {
+    // The end of the machine's own address space, far above all memory.
+    let address = (1 << 51) - 8;
+    faulted(probe::load(address), FaultKind::Read, address)?;
+    // SAFETY: nothing is mapped there.
+    faulted(unsafe { probe::store(address, 0) }, FaultKind::Write, address)
+}
+
+fn text_is_read_only(_case: &mut Case) -> Outcome {
+    let [(_, text), ..] = mmu::sections();
+    for address in [text.start, text_is_read_only as *const () as usize & !7, text.end - 8] {
+        let word = probe::load(address).ok();
+        check!(word.is_some(), "text at {address:#x} cannot be read");
+        // SAFETY: it would store what is there.
+        let stored = unsafe { probe::store(address, word.unwrap_or(0)) };
+        faulted(stored, FaultKind::Write, address)?;
+    }
+    Ok(())
+}
+
+fn constants_are_read_only(_case: &mut Case) -> Outcome {
+    static CONSTANT: u64 = 0x0123_4567_89ab_cdef;
+    let address = (&raw const CONSTANT).addr();
+    let [_, (_, constants), _] = mmu::sections();
+    check!(constants.contains(&address), "{address:#x} is not in {constants:x?}");
+    check_eq!(probe::load(address).ok(), Some(CONSTANT));
+    // SAFETY: it would store what is there.
+    faulted(unsafe { probe::store(address, CONSTANT) }, FaultKind::Write, address)?;
+    // SAFETY: constants are not mapped executable; a kernel that executes this fails in any case.
+    faulted(unsafe { probe::call(address) }, FaultKind::Execute, address)
+}
+
+/// A doubleword that a test may store to.
+struct Word(UnsafeCell<u64>);
+// SAFETY: one test uses it, through `probe`.
+unsafe impl Sync for Word {}
+
+fn data_is_not_executable(_case: &mut Case) -> Outcome {
+    static DATA: Word = Word(UnsafeCell::new(0));
+    let address = DATA.0.get().addr();
+    let [.., (_, data)] = mmu::sections();
+    check!(data.contains(&address), "{address:#x} is not in {data:x?}");
+    // SAFETY: data is not mapped executable; a kernel that executes this fails in any case.
+    faulted(unsafe { probe::call(address) }, FaultKind::Execute, address)?;
+    // Nor is a stack.
+    let local = 0u64;
+    let address = (&raw const local).addr();
+    // SAFETY: as above.
+    faulted(unsafe { probe::call(address) }, FaultKind::Execute, address)
+}
+
+/// The running thread's stack ends in a guard.
+fn stack_guard(_case: &mut Case) -> Outcome {
+    let local = 0u64;
+    let bottom = (&raw const local).addr() & !(STACK_SIZE - 1);
+    for address in [bottom, bottom + STACK_GUARD - 8] {
+        faulted(probe::load(address), FaultKind::Read, address)?;
+        // SAFETY: the guard is nobody's memory.
+        faulted(unsafe { probe::store(address, 0) }, FaultKind::Write, address)?;
+    }
+    check!(probe::load(bottom + STACK_GUARD).is_ok(), "the stack's lowest word cannot be read");
+    Ok(())
+}
+
+/// Without a fault a probe is an ordinary access, also with interrupts off.
+fn probe_does_what_it_probes(_case: &mut Case) -> Outcome {
+    static DATA: Word = Word(UnsafeCell::new(1));
+    extern "C" fn callee() {
+        // SAFETY: the caller is `probe::call` below; nobody else uses the word meanwhile.
+        unsafe { DATA.0.get().write_volatile(3) };
+    }
+    let address = DATA.0.get().addr();
+    let on = current::cpu::irq_save();
+    // SAFETY: the word is this test's.
+    let stored = unsafe { probe::store(address, 2) }.is_ok();
+    let loaded = probe::load(address).ok();
+    let faults = probe::load(0).is_err();
+    // SAFETY: a function without arguments.
+    let called = unsafe { probe::call(callee as *const () as usize) }.is_ok();
+    let after = probe::load(address).ok();
+    // SAFETY: pairs with `irq_save`.
+    unsafe { current::cpu::irq_restore(on) };
+    check_eq!((stored, loaded, faults, called, after), (true, Some(2), true, true, Some(3)));
+    Ok(())
+}
