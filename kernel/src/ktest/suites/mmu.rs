@@ -6,7 +6,11 @@ use crate::arch::current::{STACK_GUARD, STACK_SIZE, mmu, probe};
 use crate::arch::handlers::{Fault, FaultKind};
 use crate::arch::{PAGE_SIZE, current};
 use crate::ktest::{Case, Outcome, Suite, Test};
-use crate::{check, check_eq};
+use crate::mm::{
+    self,
+    frame::{Kind, Request},
+};
+use crate::{check, check_eq, skip};
 use core::cell::UnsafeCell;
 
 /// The suite.
@@ -19,6 +23,7 @@ pub const SUITE: Suite = Suite {
         Test::new("constants_are_read_only", constants_are_read_only),
         Test::new("data_is_not_executable", data_is_not_executable),
         Test::new("stack_guard", stack_guard),
+        Test::new("stack_map_and_unmap", stack_map_and_unmap),
         Test::new("probe_does_what_it_probes", probe_does_what_it_probes),
     ],
 };
@@ -104,6 +109,36 @@ fn stack_guard(_case: &mut Case) -> Outcome {
         faulted(unsafe { probe::store(address, 0) }, FaultKind::Write, address)?;
     }
     check!(probe::load(bottom + STACK_GUARD).is_ok(), "the stack's lowest word cannot be read");
+    Ok(())
+}
+
+/// A block becomes a stack with a guard, and ordinary memory again.
+fn stack_map_and_unmap(_case: &mut Case) -> Outcome {
+    let order = (STACK_SIZE as u64 / PAGE_SIZE).trailing_zeros() as u8;
+    let Ok(block) = mm::frames().alloc(Request::of(Kind::Stack).order(order), None) else {
+        skip!("no memory for a stack")
+    };
+    let bottom = block.as_ptr().addr().get();
+    for round in 0..3 {
+        // SAFETY: the block is this test's, of the right size and alignment.
+        let end = unsafe { mmu::stack_map(block.addr()) };
+        let Ok(end) = end else { skip!("no memory for a table") };
+        check_eq!(end.get() as usize % 16, 0);
+        let guard = end.get() as usize - STACK_SIZE;
+        faulted(probe::load(guard), FaultKind::Read, guard)?;
+        // SAFETY: the words are the block's.
+        let low = unsafe { probe::store(guard + STACK_GUARD, round) };
+        // SAFETY: as above.
+        let high = unsafe { probe::store(end.get() as usize - 8, round) };
+        check!(low.is_ok() && high.is_ok(), "the stack cannot be written: {low:?} {high:?}");
+        // SAFETY: nobody runs on it.
+        let back = unsafe { mmu::stack_unmap(end) };
+        check_eq!(back, block.addr());
+        // SAFETY: the word is the block's.
+        let lowest = unsafe { probe::store(bottom, round) };
+        check!(lowest.is_ok(), "the guard is still there: {lowest:?}");
+        check_eq!(probe::load(bottom).ok(), Some(round));
+    }
     Ok(())
 }
 
