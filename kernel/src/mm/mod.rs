@@ -6,6 +6,7 @@ pub mod cache;
 pub mod frame;
 #[cfg(not(loom))]
 pub mod heap;
+pub mod pgtable;
 #[cfg(not(loom))]
 pub mod stats;
 #[cfg(all(test, not(loom)))]

@@ -1,0 +1,180 @@
+//! The descriptor of a page-table page: everything the kernel knows about it, outside of it.
+//!
+//! Link, state, lock and `RcuHead` share no storage with each other (H1, H5) and none of them lies in
+//! the page, which readers may still see (H6). Linux keeps all of them in one union of the frame's
+//! descriptor; the bugs that grew there are the reason for a descriptor of its own, which costs one
+//! allocation for each page of tables.
+
+use super::counted::Shared;
+use super::list::{List, Owner, Wipe};
+use super::state::{FragState, Owed, Stage};
+use crate::addr::PhysAddr;
+use crate::mm::pgtable::audit::{Audit, Life};
+use crate::rcu::{Deferred, HasRcuHead, RcuHead};
+use crate::sync::cell::UnsafeCell;
+use crate::sync::{LockClass, Rank, SpinLock};
+
+/// A value that the list lock of the page's owner protects.
+///
+/// Values go in and out by copy: no reference outlives the lock.
+pub(super) struct UnderLock<T>(UnsafeCell<T>);
+
+// SAFETY: `get` and `set` are called with the lock held.
+unsafe impl<T: Send> Sync for UnderLock<T> {}
+
+impl<T: Copy> UnderLock<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+    /// # Safety
+    /// The list lock of the page's owner is held.
+    pub(super) unsafe fn get(&self) -> T {
+        // SAFETY: nobody writes while we hold the lock.
+        self.0.with(|value| unsafe { *value })
+    }
+    /// # Safety
+    /// The list lock of the page's owner is held.
+    pub(super) unsafe fn set(&self, new: T) {
+        // SAFETY: nobody else reads or writes while we hold the lock.
+        self.0.with_mut(|value| unsafe { *value = new })
+    }
+}
+
+/// The lock of the tables in a page-table page.
+pub const TABLE_LOCK: LockClass = LockClass::new("page table", Rank::PAGE_TABLE);
+/// The same lock, taken while another one of the kind is held.
+pub const TABLE_LOCK_SECOND: LockClass = LockClass::new("second page table", Rank::PAGE_TABLE_SECOND);
+
+/// The descriptor of a page-table page.
+///
+/// # Invariants
+/// `owner` is set before the first fragment is handed out and taken after the last is FREE (H16);
+/// between the two it does not change. `block` never changes.
+pub struct PtPage<const W: usize> {
+    pub(super) state: UnderLock<FragState<W>>,
+    pub(super) prev: UnderLock<Option<&'static Self>>,
+    pub(super) next: UnderLock<Option<&'static Self>>,
+    /// RCU's; used by [`PageSource::call_rcu`](super::PageSource::call_rcu) only.
+    pub rcu: RcuHead,
+    owner: UnsafeCell<Option<Shared<Owner<W>>>>,
+    /// Serves all tables in the page. It lives as long as the page: whoever waits for it is a
+    /// reader, and the grace period waits for him (H19).
+    pub lock: SpinLock<()>,
+    block: PhysAddr,
+    /// The auditor's notes; nothing in a release build.
+    pub(crate) audit: Audit<W>,
+}
+
+// SAFETY: `owner` is written only by whoever has the page to itself; the rest is under the lock.
+unsafe impl<const W: usize> Sync for PtPage<W> {}
+// SAFETY: nothing in it belongs to a CPU or a task.
+unsafe impl<const W: usize> Send for PtPage<W> {}
+
+impl<const W: usize> PtPage<W> {
+    /// The descriptor of the page that begins at `block`, and is nobody's.
+    pub fn new(block: PhysAddr) -> Self {
+        Self {
+            state: UnderLock::new(FragState::empty(0)),
+            prev: UnderLock::new(None),
+            next: UnderLock::new(None),
+            rcu: RcuHead::new(),
+            owner: UnsafeCell::new(None),
+            lock: SpinLock::new(&TABLE_LOCK, ()),
+            block,
+            audit: Audit::new(),
+        }
+    }
+
+    /// Where the page begins.
+    pub fn block(&self) -> PhysAddr {
+        self.block
+    }
+
+    /// Gives the page to its first owner.
+    ///
+    /// # Safety
+    /// The page is nobody's, and the caller has it to himself.
+    pub(super) unsafe fn adopt(&self, owner: Shared<Owner<W>>) {
+        // SAFETY: the caller has the page to himself.
+        self.owner.with_mut(|cell| unsafe { *cell = Some(owner) });
+    }
+
+    /// One step of the page's state, then what it owes. The caller holds one of its LIVE fragments
+    /// or is its callback, so until the step the page is not given back.
+    ///
+    /// What is owed is done after the lock is dropped, so that no lock of RCU or of the frame
+    /// allocator nests in ours. In between nobody can take the page away: it is COVERED, or it is
+    /// empty and on no list.
+    pub(super) fn update(
+        &'static self,
+        step: impl FnOnce(&Self, FragState<W>) -> Option<(FragState<W>, Owed)>,
+    ) {
+        // A count of our own: the owner must not go while we are in its lock, not even in the last
+        // instructions of the unlocking, when another CPU may already give the page back (H16).
+        // SAFETY: the page is not given back, so nobody writes to `owner`.
+        let Some(owner) = self.owner.with(|owner| unsafe { (*owner).clone() }) else { return };
+        let owed = {
+            let mut list = owner.list.lock();
+            // SAFETY: the lock is the owner's, and it is held.
+            let before = unsafe { self.state.get() };
+            step(self, before).map(|(after, owed)| {
+                List::step(&mut list, self, before, after);
+                owed
+            })
+        };
+        match owed {
+            Some(Owed::Nothing) => {}
+            Some(Owed::CallRcu) => owner.source.call_rcu(self),
+            Some(Owed::FreePage) => {
+                // SAFETY: empty, on no list, no callback: the page is ours alone.
+                let count = self.owner.with_mut(|owner| unsafe { (*owner).take() });
+                owner.source.free_page(self);
+                drop(count);
+            }
+            None => owner.source.warn("a fragment or a callback that the page does not know of"),
+        }
+    }
+
+    /// Debug builds: overwrites what is about to be FREE, so that a reader that should not be there
+    /// is seen. Past the grace period the memory is ours (H6).
+    fn wipe_covered(&self, state: FragState<W>) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        for index in (0..state.count()).filter(|&i| state.stage(i) == Some(Stage::Covered)) {
+            self.audit.step(index, Life::Waiting, Life::Free);
+            // SAFETY: its grace period is over, and nobody gets it before the state is stored.
+            self.with_wipe(|wipe| unsafe { wipe.fragment(self.block, index) });
+        }
+    }
+
+    /// Calls with the way in which the owner wants free fragments overwritten, if it does. The
+    /// caller holds a fragment, or is the callback.
+    pub(super) fn with_wipe(&self, f: impl FnOnce(Wipe)) {
+        // SAFETY: the page is not given back, so nobody writes to `owner`.
+        if let Some(wipe) = self.owner.with(|owner| unsafe { (*owner).as_ref().and_then(|o| o.wipe) }) {
+            f(wipe);
+        }
+    }
+}
+
+// SAFETY: the offset of the head.
+unsafe impl<const W: usize> HasRcuHead for PtPage<W> {
+    const HEAD: usize = core::mem::offset_of!(Self, rcu);
+}
+
+impl<const W: usize> Deferred for PtPage<W> {
+    /// The RCU callback: no allocation, no sleep, no panic.
+    fn grace_over(&'static self) {
+        self.update(|page, state| {
+            page.wipe_covered(state);
+            state.grace_over()
+        });
+    }
+}
+
+impl<const W: usize> core::fmt::Debug for PtPage<W> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "PtPage({})", self.block)
+    }
+}
