@@ -12,6 +12,8 @@ mod openfirmware;
 mod platform;
 mod regs;
 mod start;
+mod tables;
+mod tlb;
 mod trap;
 mod uart;
 
@@ -22,6 +24,7 @@ pub mod cpu;
 pub mod mmu;
 pub mod power;
 pub mod probe;
+pub mod space;
 pub mod timer;
 
 pub use trap::TrapFrame;
