@@ -19,12 +19,17 @@ pub mod addr;
 pub mod arch;
 pub mod boot;
 pub mod cmdline;
+pub mod cpus;
 pub mod error;
 pub mod exit;
+#[cfg(not(loom))]
 pub mod ktest;
 pub mod log;
 pub mod mm;
+#[cfg(not(loom))]
 pub mod panic;
+#[cfg(not(loom))]
+pub mod proc;
 pub mod rcu;
 pub mod symbols;
 pub mod sync;

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rcu", &["rcu"]),
     ("locks", &["sync"]),
     ("machine", &["arch", "boot"]),
-    ("values", &["addr", "error", "cmdline", "symbols"]),
+    ("values", &["addr", "error", "cmdline", "cpus", "symbols"]),
 ];
 
 /// What may be named although it lies above, and why. Each is a pure value or a table of hooks.

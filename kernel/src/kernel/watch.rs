@@ -1,25 +1,51 @@
-//! What is looked at around each test of the machine: memory that it leaves behind.
+//! What is looked at around each test: whether it gave back what it took.
 
-use fallow::ktest::{Case, Outcome, Watch, failed};
-use fallow::log;
+use fallow::ktest::{Case, Outcome, Watch};
 use fallow::mm::stats::{Snapshot, snapshot};
+use fallow::proc::sched;
+use fallow::sync::MaySleep;
+use fallow::{check, log, rcu};
 
-/// Memory in use before the test.
-#[derive(Default)]
-pub struct Memory(Option<Snapshot>);
+/// Compares the memory in use before and after each test.
+pub struct Leaks {
+    before: Option<Snapshot>,
+}
 
-impl Watch for Memory {
-    fn before(&mut self, _case: &mut Case) {
-        self.0 = Some(snapshot());
+/// How often the memory is looked at before a difference is called a leak, a millisecond apart: a
+/// thread that nobody joins ends when it likes.
+const LOOKS: usize = 20;
+
+impl Leaks {
+    pub fn new() -> Self {
+        Self { before: None }
     }
-    fn after(&mut self, _case: &mut Case) -> Outcome {
-        let now = snapshot();
-        match self.0.take() {
-            Some(before) if now != before => {
-                now.report_changes(&before, |line| log::raw(format_args!("    # {line}\n")));
-                Err(failed(format_args!("memory was left behind")))
+}
+
+impl Watch for Leaks {
+    fn before(&mut self, case: &mut Case<'_>) {
+        settle(case.ctx);
+        self.before = Some(snapshot());
+    }
+
+    fn after(&mut self, case: &mut Case<'_>) -> Outcome {
+        let Some(before) = self.before.take() else { return Ok(()) };
+        settle(case.ctx);
+        let mut now = snapshot();
+        for _ in 0..LOOKS {
+            if now == before {
+                return Ok(());
             }
-            _ => Ok(()),
+            sched::sleep(case.ctx, 1_000_000);
+            now = snapshot();
         }
+        now.report_changes(&before, |change| log::raw(format_args!("    # leak: {change}\n")));
+        check!(false, "the test left memory in use");
+        Ok(())
     }
+}
+
+/// What RCU was given is freed; twice, since a callback may queue itself once more.
+fn settle(ctx: &mut MaySleep) {
+    rcu::barrier(ctx);
+    rcu::barrier(ctx);
 }

@@ -8,6 +8,7 @@
 //!
 //! Results are KTAP version 1 on the console.
 
+pub mod crash;
 mod filter;
 mod outcome;
 mod runner;
@@ -16,6 +17,8 @@ pub mod suites;
 pub use filter::Filter;
 pub use outcome::{Outcome, Stop, failed};
 pub use runner::{Sink, Totals, Watch, list, run};
+
+use crate::sync::MaySleep;
 
 /// Tests of one subject.
 #[derive(Clone, Copy)]
@@ -30,14 +33,14 @@ pub struct Suite {
 #[derive(Clone, Copy)]
 pub struct Test {
     name: &'static str,
-    run: fn(&mut Case) -> Outcome,
+    run: fn(&mut Case<'_>) -> Outcome,
     min_cpus: usize,
     only_by_name: bool,
 }
 
 impl Test {
     /// A test of that name, `[a-z0-9_]+`.
-    pub const fn new(name: &'static str, run: fn(&mut Case) -> Outcome) -> Self {
+    pub const fn new(name: &'static str, run: fn(&mut Case<'_>) -> Outcome) -> Self {
         Self { name, run, min_cpus: 1, only_by_name: false }
     }
 
@@ -56,9 +59,11 @@ impl Test {
 
 /// What a test is given.
 #[derive(Debug)]
-pub struct Case {
+pub struct Case<'a> {
     /// CPUs online.
     pub cpus: usize,
+    /// The right to sleep.
+    pub ctx: &'a mut MaySleep,
 }
 
 /// Fails the test unless the condition holds; further arguments are a message.
@@ -74,19 +79,15 @@ macro_rules! check {
     };
 }
 
-/// Fails the test unless the two are equal, and shows both.
+/// Fails the test unless the two are equal, and shows both; a third argument says what it means.
 #[macro_export]
 macro_rules! check_eq {
-    ($left:expr, $right:expr $(,)?) => {{
+    ($left:expr, $right:expr $(,)?) => {
+        $crate::check_eq!($left, $right, "{}", concat!(stringify!($left), " == ", stringify!($right)))
+    };
+    ($left:expr, $right:expr, $($message:tt)+) => {{
         let (left, right) = (&$left, &$right);
-        $crate::check!(
-            *left == *right,
-            "{} is {:?}, wanted {}: {:?}",
-            stringify!($left),
-            left,
-            stringify!($right),
-            right
-        );
+        $crate::check!(*left == *right, "{}: {:?}, wanted {:?}", format_args!($($message)+), left, right);
     }};
 }
 

@@ -41,9 +41,9 @@ impl fmt::Display for Totals {
 /// What is looked at around each test.
 pub trait Watch {
     /// Before a test.
-    fn before(&mut self, case: &mut Case);
+    fn before(&mut self, case: &mut Case<'_>);
     /// After a test that passed: an error fails it.
-    fn after(&mut self, case: &mut Case) -> super::Outcome;
+    fn after(&mut self, case: &mut Case<'_>) -> super::Outcome;
 }
 
 /// The suites with a test that the filter takes, with how many.
@@ -67,7 +67,7 @@ pub fn list(suites: &[Suite], filter: &Filter<'_>, out: Sink<'_>) {
 pub fn run(
     suites: &[Suite],
     filter: &Filter<'_>,
-    case: &mut Case,
+    case: &mut Case<'_>,
     watch: &mut dyn Watch,
     out: Sink<'_>,
 ) -> Totals {
@@ -91,7 +91,7 @@ pub fn run(
     all
 }
 
-fn run_one(test: &Test, totals: &mut Totals, case: &mut Case, watch: &mut dyn Watch, out: Sink<'_>) {
+fn run_one(test: &Test, totals: &mut Totals, case: &mut Case<'_>, watch: &mut dyn Watch, out: Sink<'_>) {
     let number = totals.total() + 1;
     let name = test.name;
     if case.cpus < test.min_cpus {

@@ -7,6 +7,10 @@ mod logging;
 mod memory;
 mod mmu;
 mod selftest;
+mod smp;
+mod support;
+mod threads;
+mod waiting;
 
 /// All suites, in the order in which they run.
 #[rustfmt::skip]
@@ -15,4 +19,7 @@ pub const ALL: &[Suite] = &[
     memory::SUITE,
     mmu::SUITE,
     selftest::SUITE,
+    smp::SUITE,
+    threads::SUITE,
+    waiting::SUITE,
 ];

@@ -1,41 +1,91 @@
 //! The end of the kernel by its own mistake.
+//!
+//! One CPU reports: the message, where, which task with which locks, the registers if the mistake was a fault, the functions that
+//! led there. Then it asks every other CPU, one after the other, for its own functions, and ends the
+//! run with status 3. Nothing here allocates or waits for a lock.
+//!
+//! * Two CPUs panic at once: the first reports, the second waits to be asked, says its message too.
+//! * A panic within the report: one line, and the end.
+//! * A CPU that does not answer (it spins with interrupts off) is named after a bounded time.
+//! * Somebody holds the console lock: it is broken first.
 
-use crate::arch::current::{backtrace, cpu};
+mod ask;
+mod fault;
+mod report;
+
+pub use ask::answer;
+
+use crate::arch::current::{TrapFrame, backtrace, cpu, power};
+use crate::arch::handlers::Fault;
 use crate::exit::{Status, exit};
 use crate::log;
-use crate::symbols::Code;
+use crate::sync::rank;
 use core::fmt;
-use core::panic::PanicInfo;
+use core::panic::{Location, PanicInfo};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The most frames that are shown: a recursion that ran away repeats itself anyhow.
-const MAX_FRAMES: usize = 32;
+/// The CPU that reports, or `NOBODY`.
+static REPORTER: AtomicUsize = AtomicUsize::new(NOBODY);
+/// How many panics the reporter has had.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+const NOBODY: usize = usize::MAX;
 
 /// For the binary's `#[panic_handler]`.
 pub fn panic(info: &PanicInfo<'_>) -> ! {
-    let _ = cpu::irq_save();
-    log::break_lock();
-    log::raw(format_args!("Kernel panic - not syncing: {}\n", info.message()));
-    if let Some(location) = info.location() {
-        log::raw(format_args!("  at {location}\n"));
+    die(&Cause { message: format_args!("{}", info.message()), location: info.location(), frame: None })
+}
+
+/// For `Handlers::kernel_fault`.
+pub fn kernel_fault(frame: &TrapFrame, fault: &Fault) -> ! {
+    let message = format_args!("{}", fault::Description::of(fault));
+    die(&Cause { message, location: None, frame: Some(frame) })
+}
+
+/// Why the kernel ends.
+struct Cause<'a> {
+    message: fmt::Arguments<'a>,
+    location: Option<&'a Location<'a>>,
+    frame: Option<&'a TrapFrame>,
+}
+
+impl Cause<'_> {
+    /// Shows it as this CPU's; the title says how it came to that.
+    fn show(&self, title: &str) {
+        log::raw(format_args!("{title}: {}\n", self.message));
+        if let Some(location) = self.location {
+            log::raw(format_args!("  at {location}\n"));
+        }
+        report::task();
+        match self.frame {
+            Some(frame) => report::frame(frame, true),
+            None => report::trace(&mut |visit| backtrace::here(visit)),
+        }
     }
-    show_trace("  Call trace:", &mut |visit| backtrace::here(visit));
+}
+
+fn die(cause: &Cause<'_>) -> ! {
+    let _ = cpu::irq_save();
+    let this = cpu::id();
+    // AcqRel: the first CPU to come here is the one and only reporter.
+    match REPORTER.compare_exchange(NOBODY, this, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(reporter) if reporter == this => nested(cause),
+        Err(_) => ask::wait_to_be_asked(&|| cause.show("Kernel panic as well")),
+    }
+    rank::stop_checking();
+    log::break_lock();
+    cause.show("Kernel panic - not syncing");
+    ask::others(this);
+    log::raw(format_args!("---[ end Kernel panic ]---\n"));
     exit(Status::Panic)
 }
 
-/// Takes a return address and says whether it wants another.
-type Visit<'a> = &'a mut dyn FnMut(usize) -> bool;
-
-/// Prints the functions that a walk visits.
-fn show_trace(title: &str, walk: &mut dyn FnMut(Visit<'_>)) {
-    log::raw(format_args!("{title}\n"));
-    let mut frames = 0;
-    walk(&mut |address| {
-        show_frame(Code::return_to(address));
-        frames += 1;
-        frames < MAX_FRAMES
-    });
-}
-
-fn show_frame(code: impl fmt::Display) {
-    log::raw(format_args!("    {code}\n"));
+/// The report itself failed.
+fn nested(cause: &Cause<'_>) -> ! {
+    if PANICS.fetch_add(1, Ordering::Relaxed) == 0 {
+        log::raw(format_args!("Kernel panic within the panic: {}\n", cause.message));
+        exit(Status::Panic)
+    }
+    // Not even that line came through.
+    power::fail()
 }

@@ -27,7 +27,7 @@ pub const SUITE: Suite = Suite {
 const ONE: Request = Request::of(Kind::Kernel);
 
 /// Frames do not overlap, are zero when asked for, and their descriptors say who has them.
-fn frames_are_distinct(_case: &mut Case) -> Outcome {
+fn frames_are_distinct(_case: &mut Case<'_>) -> Outcome {
     let mut all = Vec::new();
     for stamp in 0..200u64 {
         let frame =
@@ -52,7 +52,7 @@ fn frames_are_distinct(_case: &mut Case) -> Outcome {
 
 /// Every free frame can be had, then ENOMEM is an error and not a panic, and all come back. They are
 /// chained through their own first words: a list of them would need memory.
-fn all_memory(_case: &mut Case) -> Outcome {
+fn all_memory(_case: &mut Case<'_>) -> Outcome {
     let before = frames().counts();
     let mut last = 0u64;
     let mut count = 0;
@@ -84,7 +84,7 @@ fn gained(before: &[usize], after: &[usize]) -> usize {
 }
 
 /// Blocks of every order that there is memory for: aligned to their size.
-fn orders(_case: &mut Case) -> Outcome {
+fn orders(_case: &mut Case<'_>) -> Outcome {
     frames().drain();
     let mut largest = None;
     for order in 0..ORDERS as u8 {
@@ -102,7 +102,7 @@ fn orders(_case: &mut Case) -> Outcome {
 static FIVES: ObjectCache<[u64; 5]> = ObjectCache::new("test fives", mm::frames());
 
 /// Objects of a cache are apart, and keep their values.
-fn objects(_case: &mut Case) -> Outcome {
+fn objects(_case: &mut Case<'_>) -> Outcome {
     let mut all = Vec::new();
     for value in 0..2000u64 {
         all.push(FIVES.alloc([value; 5], None).map_err(|e| crate::ktest::failed(format_args!("{e:?}")))?);
@@ -115,7 +115,7 @@ fn objects(_case: &mut Case) -> Outcome {
 }
 
 /// The collections of `alloc`, sizes from all of the heap's sources.
-fn heap(_case: &mut Case) -> Outcome {
+fn heap(_case: &mut Case<'_>) -> Outcome {
     let before = mm::kernel_heap().used();
     let map: BTreeMap<u64, Box<u64>> = (0..500).map(|n| (n * 7919 % 500, Box::new(n))).collect();
     check!(map.iter().all(|(key, value)| **value * 7919 % 500 == *key));
@@ -132,7 +132,7 @@ fn heap(_case: &mut Case) -> Outcome {
 
 /// What a pair of allocation and free takes of the machine's clock; with `-icount shift=0` on s390x a
 /// nanosecond is an instruction.
-fn cost(_case: &mut Case) -> Outcome {
+fn cost(_case: &mut Case<'_>) -> Outcome {
     const PAIRS: u64 = 1000;
     let time = |pair: &dyn Fn() -> bool| {
         let mut good = pair();

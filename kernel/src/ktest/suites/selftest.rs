@@ -13,15 +13,15 @@ pub const SUITE: Suite = Suite {
     ],
 };
 
-fn fail(case: &mut Case) -> Outcome {
+fn fail(case: &mut Case<'_>) -> Outcome {
     check_eq!(case.cpus, 0);
     Ok(())
 }
 
-fn panic(_case: &mut Case) -> Outcome {
+fn panic(_case: &mut Case<'_>) -> Outcome {
     panic!("a test that panics");
 }
 
-fn skip(_case: &mut Case) -> Outcome {
+fn skip(_case: &mut Case<'_>) -> Outcome {
     crate::skip!("it says so");
 }

@@ -1,0 +1,42 @@
+//! What the machine calls: the table that joins interrupts to the layers above.
+
+use fallow::arch::current::{TrapFrame, console, cpu};
+use fallow::arch::handlers::Handlers;
+use fallow::proc::{sched, smp};
+use fallow::sync::token::interrupt;
+use fallow::{panic, rcu};
+
+pub static HANDLERS: Handlers = Handlers {
+    timer,
+    ipi,
+    console_input,
+    irq_exit: sched::irq_exit,
+    kernel_fault: panic::kernel_fault,
+    secondary_main: smp::secondary_main,
+};
+
+/// The end of a slice or of somebody's sleep; for RCU, a sign of life.
+fn timer() {
+    let _watch = rcu::irq_enter();
+    interrupt(|irq| {
+        rcu::interrupted();
+        sched::timer_interrupt(irq);
+    });
+}
+
+/// Another CPU wants something: to know what this one does, because it panics; a function called; or
+/// just that this one looks at its run queue, which it does on its way out of the interrupt.
+fn ipi(frame: &TrapFrame) {
+    let _watch = rcu::irq_enter();
+    interrupt(|_| {
+        panic::answer(frame);
+        rcu::interrupted();
+        smp::serve(cpu::id());
+    });
+}
+
+/// Nobody reads the console yet: what is typed is dropped, so that it does not interrupt again.
+fn console_input() {
+    let mut buffer = [0; 64];
+    while console::read(&mut buffer) == buffer.len() {}
+}

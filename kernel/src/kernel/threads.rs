@@ -1,0 +1,27 @@
+//! The kernel's own threads.
+
+use core::fmt::Write;
+use fallow::cpus::CpuSet;
+use fallow::error::Errno;
+use fallow::proc::sched;
+use fallow::proc::thread::Spawn;
+use fallow::rcu;
+
+/// Starts RCU's threads: one that drives grace periods, and one for each CPU that invokes its
+/// callbacks. They run before all others: everybody's memory waits for them.
+pub fn start() {
+    if let Err(error) = start_rcu() {
+        panic!("RCU's threads do not start: {error:?}");
+    }
+}
+
+fn start_rcu() -> Result<(), Errno> {
+    drop(Spawn::new("rcu_gp").high().spawn(rcu::driver_main)?);
+    for cpu in sched::online_cpus().iter() {
+        let mut name = arrayvec::ArrayString::<15>::new();
+        // "rcuc/" and two digits fit.
+        let _ = write!(name, "rcuc/{cpu}");
+        drop(Spawn::new(&name).high().on(CpuSet::one(cpu)).spawn(move |ctx| rcu::invoker_main(ctx, cpu))?);
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Crashes on request, `fallow.crash=HOW`: the panic's report, and the runner's verdicts, are tested
+//! from outside with these.
+
+use crate::arch::current::{cpu, mmu};
+use crate::cpus::CpuSet;
+use crate::log;
+use crate::mm;
+use crate::mm::frame::{Kind, Request};
+use crate::proc::sched;
+use crate::proc::thread::Spawn;
+use crate::sync::MaySleep;
+use core::fmt;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// Every way, by name.
+const WAYS: &[(&str, fn(&mut MaySleep))] = &[
+    ("panic", |_| panic!("as the command line asks for")),
+    ("silent", |_| spin_silently()),
+    ("null-read", |_| ignore(read(8))),
+    ("null-write", |_| write(8)),
+    ("wild-read", |_| ignore(read(WILD))),
+    ("wild-write", |_| write(WILD)),
+    ("write-text", |_| write(mmu::sections()[0].1.start)),
+    ("write-rodata", |_| write(mmu::sections()[1].1.start)),
+    ("exec-data", |_| call(mmu::sections()[2].1.start)),
+    ("exec-null", |_| call(8)),
+    ("stack-overflow", |_| ignore(overflow(1))),
+    ("nested-panic", |_| panic!("{}", Refuses)),
+    ("panic-other", |ctx| elsewhere(ctx, || panic!("on another CPU, as the command line asks for"))),
+    ("panic-locked", |ctx| {
+        elsewhere(ctx, || {
+            let _console = log::hold_for_test();
+            IN_PLACE.store(1, Ordering::Release);
+            spin_silently()
+        });
+        wait_for(1);
+        panic!("while another CPU holds the console");
+    }),
+    ("double-panic", |ctx| {
+        elsewhere(ctx, || {
+            IN_PLACE.fetch_add(1, Ordering::AcqRel);
+            wait_for(2);
+            panic!("the one");
+        });
+        IN_PLACE.fetch_add(1, Ordering::AcqRel);
+        wait_for(2);
+        panic!("the other");
+    }),
+    ("oom", |_| out_of_memory()),
+];
+
+/// Where no machine here has anything: 2^50.
+const WILD: usize = 1 << 50;
+
+static IN_PLACE: AtomicUsize = AtomicUsize::new(0);
+
+/// Crashes in that way; an unknown one is a warning.
+pub fn crash(ctx: &mut MaySleep, how: &[u8]) {
+    if let Some((_, way)) = WAYS.iter().find(|(name, _)| name.as_bytes() == how) {
+        return way(ctx);
+    }
+    ::log::warn!(target: "crash", "fallow.crash={} is unknown; known are:", how.escape_ascii());
+    for (name, _) in WAYS {
+        ::log::warn!(target: "crash", "  {name}");
+    }
+}
+
+fn ignore<T>(value: T) {
+    let _ = black_box(value);
+}
+
+fn read(address: usize) -> u8 {
+    // SAFETY: none: this is to fault, and the kernel ends.
+    unsafe { core::ptr::with_exposed_provenance::<u8>(black_box(address)).read_volatile() }
+}
+
+fn write(address: usize) {
+    // SAFETY: none: this is to fault, and the kernel ends.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u8>(black_box(address)).write_volatile(1) };
+}
+
+fn call(address: usize) {
+    let pointer: *const () = core::ptr::with_exposed_provenance(black_box(address));
+    // SAFETY: none: this is to fault, and the kernel ends.
+    let function = unsafe { core::mem::transmute::<*const (), extern "C" fn()>(pointer) };
+    function();
+}
+
+/// Never ends, and needs its frame after the call.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn overflow(depth: u64) -> u64 {
+    let room = black_box([depth; 32]);
+    black_box(overflow(depth + 1)) + room[(depth % 32) as usize]
+}
+
+/// Interrupts off, for ever: no tick, no answer.
+fn spin_silently() -> ! {
+    let _ = cpu::irq_save();
+    loop {
+        cpu::relax();
+    }
+}
+
+/// Runs it on the last CPU; with one CPU, here.
+fn elsewhere(ctx: &mut MaySleep, what: fn()) {
+    let last = sched::online_cpus().iter().last().unwrap_or(0);
+    match Spawn::new("crash").on(CpuSet::one(last)).spawn(move |_| what()) {
+        // On one CPU it comes to run when this thread's slice is over.
+        Ok(thread) => drop(thread),
+        Err(error) => panic!("no thread: {error:?}"),
+    }
+    sched::sleep(ctx, 10_000_000);
+}
+
+fn wait_for(count: usize) {
+    while IN_PLACE.load(Ordering::Acquire) < count {
+        cpu::relax();
+    }
+}
+
+struct Refuses;
+
+impl fmt::Display for Refuses {
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("a message that panics")
+    }
+}
+
+/// Takes all memory, then asks the heap for more, as code that does not expect a refusal does.
+fn out_of_memory() {
+    let mut frames = 0;
+    while let Ok(frame) = mm::frames().alloc(Request::of(Kind::Kernel), None) {
+        let _ = frame.into_raw();
+        frames += 1;
+    }
+    ::log::info!(target: "crash", "{frames} frames taken, no more");
+    let mut vector = alloc::vec::Vec::new();
+    loop {
+        vector.push(black_box([0_u64; 512]));
+    }
+}

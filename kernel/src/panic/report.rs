@@ -1,0 +1,49 @@
+//! What a CPU says of itself.
+
+use crate::arch::current::{TrapFrame, backtrace, cpu};
+use crate::log;
+use crate::symbols::Code;
+use crate::sync::context::current;
+
+/// The most functions that are shown: a recursion that ran away repeats itself.
+const MOST: usize = 24;
+
+/// Takes a return address and says whether it wants another.
+type Visit<'a> = &'a mut dyn FnMut(usize) -> bool;
+
+/// The CPU, its task, the locks that the task holds.
+pub(super) fn task() {
+    let task = current();
+    let (preempt, irq, rcu) = (task.preempt_depth(), task.irq_depth(), task.rcu.get());
+    log::raw(format_args!(
+        "CPU {}, task {}, depth of preemption off {preempt}, interrupts {irq}, RCU {rcu}\n",
+        cpu::id(),
+        task.name(),
+    ));
+    for lock in task.held_locks() {
+        log::raw(format_args!("  holds lock: {lock}\n"));
+    }
+}
+
+/// What a CPU was doing when it was interrupted.
+pub(super) fn frame(frame: &TrapFrame, registers: bool) {
+    if registers {
+        log::raw(format_args!("Registers:\n{frame}\n"));
+    }
+    log::raw(format_args!("  in {}\n", Code::at(frame.pc())));
+    trace(&mut |visit| backtrace::of_frame(frame, visit));
+}
+
+/// The functions that a walk visits.
+pub(super) fn trace(walk: &mut dyn FnMut(Visit<'_>)) {
+    log::raw(format_args!("Call trace:\n"));
+    let mut shown = 0;
+    walk(&mut |address| {
+        log::raw(format_args!("  {}\n", Code::return_to(address)));
+        shown += 1;
+        shown < MOST
+    });
+    if shown == MOST {
+        log::raw(format_args!("  ...\n"));
+    }
+}

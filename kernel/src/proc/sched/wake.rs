@@ -1,0 +1,155 @@
+//! Making a thread ready, and the choice of its CPU.
+
+use super::queue::{IDLE, QUEUES, RunQueue, WAITING};
+use super::{ONLINE, online_cpus};
+use crate::arch::current::cpu;
+use crate::cpus::CpuSet;
+use crate::proc::thread::{State, Thread, ThreadRef};
+use crate::sync::context::TaskContext;
+use crate::sync::spin::IrqSpinGuard;
+use crate::sync::{IrqGuard, Pinned};
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+use intrusive_collections::UnsafeRef;
+
+/// The hook of `sync`: wakes the thread that has this context.
+///
+/// # Safety
+/// The thread is alive during the call.
+pub(super) unsafe fn wake_context(context: NonNull<TaskContext>) {
+    // SAFETY: every task is a `Thread`, which begins with its context; alive (the caller).
+    wake(unsafe { UnsafeRef::from_raw(context.as_ptr().cast::<Thread>()) });
+}
+
+/// Makes a thread ready that is blocked, or about to block.
+fn wake(thread: ThreadRef) {
+    let irqs = IrqGuard::new();
+    let mut queue = lock_queue_of(&thread);
+    if thread.state() != State::Blocked {
+        // Release: pairs with the Acquire in `prepare_to_block`. For `block` the lock suffices.
+        thread.woken.store(true, Ordering::Release);
+        return;
+    }
+    queue.stop_timer(&thread);
+    thread.set_state(State::Ready);
+    let target = choose(&thread);
+    if target == queue.cpu && queue.online {
+        if queue.put(thread) {
+            tell(target, irqs.cpu());
+        }
+        return;
+    }
+    // Ready and in no queue: nobody else moves it.
+    thread.set_cpu(target);
+    drop(queue);
+    put_on(thread, target, irqs.cpu());
+}
+
+/// Starts a new thread.
+pub fn start(thread: &ThreadRef) {
+    let irqs = IrqGuard::new();
+    thread.set_cpu(irqs.cpu());
+    let target = choose(thread);
+    thread.set_cpu(target);
+    put_on(thread.clone(), target, irqs.cpu());
+}
+
+/// Puts a Ready thread that is in no queue into that CPU's, or, if that CPU has gone, another's.
+pub(super) fn put_on(thread: ThreadRef, mut target: usize, this: usize) {
+    loop {
+        let mut queue = QUEUES.of(target).lock();
+        if queue.online {
+            if queue.put(thread) {
+                drop(queue);
+                tell(target, this);
+            }
+            return;
+        }
+        // The lock of the queue that `cpu` names is held.
+        target = choose(&thread);
+        thread.set_cpu(target);
+    }
+}
+
+/// The running thread of that CPU was asked to leave: if it is another CPU, interrupt it.
+pub(super) fn tell(target: usize, this: usize) {
+    if target != this {
+        cpu::send_ipi(target);
+    }
+}
+
+/// The run queue that the thread belongs to, locked.
+fn lock_queue_of(thread: &ThreadRef) -> IrqSpinGuard<'static, RunQueue> {
+    loop {
+        let cpu = thread.cpu();
+        let queue = QUEUES.of(cpu).lock();
+        // It may have moved while we waited; it cannot any more.
+        if thread.cpu() == cpu {
+            return queue;
+        }
+    }
+}
+
+/// The CPU that a thread shall run on: where it ran last if that is idle (its data may be in the
+/// caches there), else any that is idle, else the one with the shortest queue.
+pub(super) fn choose(thread: &ThreadRef) -> usize {
+    let home = thread.cpu();
+    best(thread.allowed(), ONLINE.get(), IDLE.get(), home, |cpu| WAITING.of(cpu).load(Ordering::Relaxed))
+}
+
+/// The choice, as a function of what is known.
+fn best(allowed: CpuSet, online: CpuSet, idle: CpuSet, home: usize, waiting: impl Fn(usize) -> u32) -> usize {
+    let mut cpus = allowed.and(online);
+    if cpus.is_empty() {
+        cpus = online;
+    }
+    let idle = idle.and(cpus);
+    if idle.contains(home) {
+        return home;
+    }
+    if let Some(cpu) = idle.first() {
+        return cpu;
+    }
+    // `home` counts as shorter than an equal one.
+    cpus.iter().min_by_key(|&cpu| (waiting(cpu), cpu != home)).unwrap_or(home)
+}
+
+/// Asks one idle CPU to look for threads that wait elsewhere: a CPU's tick found some in its queue.
+pub(super) fn call_for_help(this: usize) {
+    let idle = IDLE.get().and(online_cpus()).without(CpuSet::one(this));
+    if let Some(helper) = idle.first() {
+        cpu::send_ipi(helper);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(cpus: &[usize]) -> CpuSet {
+        cpus.iter().fold(CpuSet::NONE, |set, &cpu| set.with(CpuSet::one(cpu)))
+    }
+
+    #[test]
+    fn an_idle_cpu_first_and_home_before_others() {
+        let online = set(&[0, 1, 2, 3]);
+        let none = |_| 0;
+        assert_eq!(best(CpuSet::ALL, online, set(&[1, 2]), 2, none), 2);
+        assert_eq!(best(CpuSet::ALL, online, set(&[1, 2]), 3, none), 1);
+        assert_eq!(best(CpuSet::ALL, online, set(&[]), 3, none), 3);
+        assert_eq!(best(CpuSet::ALL, online, set(&[9]), 3, none), 3, "idle, but offline");
+    }
+
+    #[test]
+    fn the_shortest_queue_if_none_is_idle() {
+        let waiting = |cpu: usize| [2, 1, 0, 0][cpu];
+        assert_eq!(best(CpuSet::ALL, set(&[0, 1, 2, 3]), CpuSet::NONE, 0, waiting), 2);
+        assert_eq!(best(set(&[0, 1]), set(&[0, 1, 2, 3]), CpuSet::NONE, 0, waiting), 1);
+    }
+
+    #[test]
+    fn a_thread_whose_cpus_are_gone_runs_anywhere() {
+        assert_eq!(best(set(&[5]), set(&[0, 1]), set(&[1]), 5, |_| 0), 1);
+        assert_eq!(best(set(&[5]), set(&[0, 1]), set(&[]), 5, |_| 0), 0);
+    }
+}
