@@ -64,10 +64,17 @@ ppc64_vectors:
     mfcr  %r11
     std   %r11, AREA_CR(%r13)
 
-    # Is there room on this stack? All stacks are STACK_SIZE blocks without their low part.
-    addi  %r11, %r1, -(FRAME + PROTECTED_ZONE)
+    # Is there room on this stack? All stacks are STACK_SIZE blocks without their low part. If this
+    # very code faulted before, on a stack pointer that leads nowhere, do not try again.
+    ld    %r11, AREA_ENTERING(%r13)
     cmpdi %r11, 0
-    bge   .Lno_room                     # not a kernel address at all
+    bne   .Lno_room
+    li    %r11, 1
+    std   %r11, AREA_ENTERING(%r13)
+    addi  %r11, %r1, -(FRAME + PROTECTED_ZONE)
+    srdi  %r10, %r11, 52
+    cmpldi %r10, LINEAR >> 52
+    bne   .Lno_room                     # not a kernel address at all
     clrldi %r10, %r11, 64 - STACK_SHIFT
     cmpldi %r10, STACK_GUARD + STACK_SLACK
     blt   .Lno_room
@@ -123,6 +130,8 @@ ppc64_vectors:
     std   %r10, F + 304(%r1)
     std   %r11, F + 312(%r1)
     std   %r12, F + 320(%r1)
+    li    %r3, 0
+    std   %r3, AREA_ENTERING(%r13)
     li    %r3, 2                        # RI: another interrupt would do no harm from here on
     mtmsrd %r3, 1
 

@@ -26,6 +26,8 @@ pub struct Area {
     pub r12: Cell<u64>,
     /// Scratch of the interrupt entry.
     pub cr: Cell<u64>,
+    /// Not 0 while the interrupt entry saves registers.
+    pub entering: Cell<u64>,
     /// What `cpu::current_task` returns.
     pub task: Cell<*const ()>,
     /// Logical number.
@@ -72,6 +74,7 @@ impl Area {
             r11: Cell::new(0),
             r12: Cell::new(0),
             cr: Cell::new(0),
+            entering: Cell::new(0),
             task: Cell::new(core::ptr::null()),
             cpu: Cell::new(0),
             hardware: AtomicU32::new(0),

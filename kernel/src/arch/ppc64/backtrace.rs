@@ -101,6 +101,8 @@ pub fn here(visit: Visitor<'_>) {
     // SAFETY: reads r1.
     unsafe { asm!("mr {}, 1", out(reg) sp, options(nomem, nostack, preserves_flags)) };
     walk(sp, visit);
+    // SAFETY: nothing. It keeps the call above from being a jump that gives up this frame first.
+    unsafe { asm!("", options(nomem, nostack, preserves_flags)) };
 }
 
 /// From where the frame was interrupted on.
