@@ -26,8 +26,7 @@ fn boot(
 ) -> anyhow::Result<Option<(Duration, u64)>> {
     let (finished, verdict) = context.boot(guest, Profile::Release, Patience::Scaled, false, task, tally)?;
     if verdict.status != stop::PASS {
-        tally.show_tail();
-        tally.fail(guest.machine.name(), &verdict.reason);
+        tally.fail_with_log(guest.machine.name(), &verdict.reason);
         return Ok(None);
     }
     Ok(finished.boot_time.zip(finished.console.boot_ns))

@@ -61,8 +61,7 @@ fn tool(command: &mut Command, task: &Task, tally: &mut Tally) -> anyhow::Result
     if output.success {
         tally.pass();
     } else {
-        tally.show_tail();
-        tally.fail("the tool", "its exit status is not 0");
+        tally.fail_with_log("the tool", "its exit status is not 0");
     }
     Ok(())
 }
@@ -104,8 +103,7 @@ fn count_tests(cargo: &mut Command, task: &Task, tally: &mut Tally) -> anyhow::R
     }
     if !output.success && tally.failed == 0 {
         // It did not even build.
-        tally.show_tail();
-        tally.fail("cargo test", "its exit status is not 0");
+        tally.fail_with_log("cargo test", "its exit status is not 0");
     } else if tally.passed == 0 {
         tally.fail("cargo test", "no test ran");
     }

@@ -58,8 +58,7 @@ fn in_kernel(mut guest: Guest, context: &Context, task: &Task, tally: &mut Tally
     }
     // A panic, silence, a broken log: failures that are no test's own.
     if verdict.status != stop::PASS && counted.fail == 0 {
-        tally.show_tail();
-        tally.fail("the run", &verdict.reason);
+        tally.fail_with_log("the run", &verdict.reason);
     }
     Ok(())
 }
@@ -72,8 +71,7 @@ fn plain_boot(guest: Guest) -> Suite {
         if verdict.status == stop::PASS && finished.console.boot_ns.is_some() {
             tally.pass();
         } else {
-            tally.show_tail();
-            tally.fail("boot", &verdict.reason);
+            tally.fail_with_log("boot", &verdict.reason);
         }
         Ok(())
     })

@@ -52,11 +52,12 @@ impl Tally {
         self.log.push('\n');
     }
 
-    /// Shows the end of the log so far, behind a failure.
-    pub fn show_tail(&mut self) {
+    /// A check failed; shows why, and the end of the log so far.
+    pub fn fail_with_log(&mut self, name: &str, why: &str) {
         let lines: Vec<&str> = self.log.lines().filter(|line| !line.trim().is_empty()).collect();
         let tail: Vec<String> =
             lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("| {line}")).collect();
+        self.fail(name, why);
         self.notes.extend(tail);
     }
 
@@ -123,11 +124,10 @@ mod tests {
         let mut tally = Tally::default();
         (0..20).for_each(|number| tally.log(&format!("line {number}")));
         tally.check("one", true, String::new);
-        tally.check("two", false, || "it broke".into());
-        tally.show_tail();
+        tally.fail_with_log("two", "it broke");
         assert_eq!(tally.counts(), "1 passed, 1 failed");
         assert_eq!(tally.notes()[0], "two: it broke");
         assert_eq!(tally.notes().len(), 1 + TAIL);
-        assert_eq!(tally.notes().last().map(String::as_str), Some("| FAILED two: it broke"));
+        assert_eq!(tally.notes().last().map(String::as_str), Some("| line 19"));
     }
 }
