@@ -1,8 +1,9 @@
 //! `run-qemu.sh [s390x|ppc64]`: build, boot, give the guest's status back.
 
+use crate::firmware::Filter;
 use crate::guest::{self, Cut, Finished, Input, Manner, Patience};
 use crate::ktap;
-use crate::machine::Guest;
+use crate::machine::{Guest, Machine};
 use crate::needs::{self, Purpose};
 use crate::options::Boot;
 use crate::progress::Progress;
@@ -11,7 +12,7 @@ use crate::terminal::{self, Raw};
 use crate::toolchain::Toolchain;
 use crate::verdict::{self, Facts, Verdict};
 use crate::{kernel, stop};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Boots as the options say; the result is the runner's exit status.
 pub fn boot(mut options: Boot) -> anyhow::Result<u8> {
@@ -43,8 +44,17 @@ pub fn boot(mut options: Boot) -> anyhow::Result<u8> {
     let manner = Manner { patience, input, catch_signals: true };
     let raw = interactive.then(Raw::enter).flatten();
     let mut out = std::io::stdout();
-    let finished =
-        guest::run(&qemu, &arguments, manner, |bytes| out.write_all(bytes).and_then(|()| out.flush()))?;
+    let piped = !out.is_terminal();
+    let mut filter = (options.guest.machine == Machine::Powernv9).then(Filter::default);
+    let finished = guest::run(&qemu, &arguments, manner, |bytes| {
+        let mut shown = filter.as_mut().map_or_else(|| bytes.to_vec(), |filter| filter.pass(bytes));
+        if piped {
+            // A file wants lines, not a teletype's carriage.
+            shown.retain(|&byte| byte != b'\r');
+        }
+        out.write_all(&shown)?;
+        out.flush()
+    })?;
     drop(raw);
     conclude(&finished, &options, qemu.version)
 }

@@ -2,10 +2,11 @@
 //!
 //! `options` reads the command line; `needs`, `toolchain` and `qemu` find the tools; `kernel` and
 //! `symbols` build; `machine` writes QEMU's command line; `guest` runs it; `console` and `ktap`
-//! read what the guest says and `verdict` judges it; `boot` and `suites` put these together.
+//! read what the guest says, `verdict` judges it; `boot` and `suites` put these together.
 
 mod boot;
 mod console;
+mod firmware;
 mod guest;
 mod kernel;
 mod ktap;

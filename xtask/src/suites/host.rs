@@ -32,7 +32,7 @@ pub fn before() -> Vec<Suite> {
 
 /// Lints and tests.
 pub fn suites() -> Vec<Suite> {
-    let mut all = vec![Suite::new("host tests", host_tests)];
+    let mut all = vec![Suite::new("host tests", host_tests), Suite::new("loom", loom)];
     all.push(Suite::new("clippy host", |context, task, tally| {
         let mut clippy = context.toolchain.command("cargo-clippy");
         clippy.args(["clippy", "--workspace", "--all-targets"]);
@@ -80,6 +80,16 @@ fn host_tests(context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Resu
         cargo.env("PROPTEST_CASES", "10000");
         cargo.args(["--", "--include-ignored"]);
     }
+    count_tests(&mut cargo, task, tally)
+}
+
+/// The model checker's tests: every interleaving, so optimised, and in a folder of their own, since
+/// the flag reaches every crate.
+fn loom(context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut cargo = context.toolchain.command("cargo");
+    cargo.args(["test", "--package", "fallow", "--release", "--no-fail-fast", "--color", "never"]);
+    cargo.arg("--target-dir").arg(kernel::root().join("target/loom"));
+    cargo.args(["--test", "loom_*"]).env("RUSTFLAGS", "--cfg loom");
     count_tests(&mut cargo, task, tally)
 }
 
