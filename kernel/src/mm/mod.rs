@@ -8,6 +8,8 @@ pub mod frame;
 pub mod heap;
 pub mod pgtable;
 #[cfg(not(loom))]
+pub mod shared;
+#[cfg(not(loom))]
 pub mod stats;
 #[cfg(all(test, not(loom)))]
 pub mod testing;
@@ -17,16 +19,23 @@ mod global {
     use super::cache;
     use super::frame::{FrameAllocator, Reclaim};
     use super::heap::Heap;
+    use super::shared::SharedFrames;
     use crate::boot::EarlyFrames;
     use crate::error::Errno;
 
     static FRAMES: FrameAllocator = FrameAllocator::new();
     static HEAP: Heap = Heap::new(&FRAMES);
+    static SHARED: SharedFrames = SharedFrames::new(&FRAMES);
 
     /// The machine's frames.
     #[inline(always)]
     pub const fn frames() -> &'static FrameAllocator {
         &FRAMES
+    }
+
+    /// The machine's frames that page-table entries refer to.
+    pub const fn shared_frames() -> &'static SharedFrames {
+        &SHARED
     }
 
     /// The kernel's heap; `main` makes it Rust's global allocator.
@@ -45,7 +54,7 @@ mod global {
     }
 }
 #[cfg(not(loom))]
-pub use global::{frames, heap as kernel_heap, init};
+pub use global::{frames, heap as kernel_heap, init, shared_frames};
 
 /// Reports misuse of memory, by name. A debug build stops there; otherwise the kernel goes on, and
 /// what was misused is left alone: a free path does not panic.

@@ -36,6 +36,8 @@ impl Rank {
     pub const FRAGMENTS: Self = Self(50);
     /// The auditor of page-table pages.
     pub const AUDIT: Self = Self(54);
+    /// One CPU's frames that wait for a grace period.
+    pub const FRAMES_WAITING: Self = Self(56);
     /// Which CPUs a grace period waits for.
     pub const RCU_TOPOLOGY: Self = Self(60);
     /// One CPU's callback lists.

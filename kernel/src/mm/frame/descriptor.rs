@@ -5,7 +5,7 @@
 //!   Free  -------------------> Cached ------> Allocated
 //!    ^  \------------------------------------->  |
 //!    |            drain               free       |  (order 0; larger blocks skip the cache)
-//!    +------------------------- Cached <---------+
+//!    +------------------------- Cached <---------+ <---- Waiting <-- (the last reference is dropped)
 //! ```
 //!
 //! Only the first frame of a block is `Cached` or `Allocated`; the others stay `Free`, so taking a
@@ -73,6 +73,8 @@ pub enum State {
     Cached = 2,
     /// The first frame of a block that has an owner.
     Allocated = 3,
+    /// The same, after its last owner: it waits for a grace period.
+    Waiting = 4,
 }
 
 /// A descriptor's first word, decoded.
@@ -107,6 +109,7 @@ impl Word {
             1 => State::Free,
             2 => State::Cached,
             3 => State::Allocated,
+            4 => State::Waiting,
             _ => State::Reserved,
         };
         Self { state, order, kind: Kind::from_bits(kind), poisoned: poisoned & 1 != 0 }
@@ -118,13 +121,19 @@ impl Word {
 #[repr(C)]
 pub struct Descriptor {
     word: AtomicU32,
+    /// References to a frame that is shared by counting; else 0.
+    references: AtomicU32,
     owner: AtomicPtr<()>,
 }
 
 impl Descriptor {
     /// Without an owner.
     pub(super) const fn new(word: Word) -> Self {
-        Self { word: AtomicU32::new(word.bits()), owner: AtomicPtr::new(core::ptr::null_mut()) }
+        Self {
+            word: AtomicU32::new(word.bits()),
+            references: AtomicU32::new(0),
+            owner: AtomicPtr::new(core::ptr::null_mut()),
+        }
     }
 
     /// State, order, kind. Old by the time one looks at it, unless one owns the frame.
@@ -144,6 +153,33 @@ impl Descriptor {
         self.owner.store(owner, Ordering::Release);
     }
 
+    /// The frame is counted from now on; there is one reference.
+    pub(in crate::mm) fn begin_sharing(&self) {
+        self.references.store(1, Ordering::Relaxed);
+    }
+    /// How many references there are.
+    pub fn references(&self) -> u32 {
+        self.references.load(Ordering::Relaxed)
+    }
+    /// One more, by somebody who has one.
+    pub(in crate::mm) fn get(&self) {
+        self.references.fetch_add(1, Ordering::Relaxed);
+    }
+    /// One less; gives those that are left. After the last the frame is `Waiting`, and the caller's.
+    pub(in crate::mm) fn put(&self) -> Result<u32, Misuse> {
+        // Release and Acquire: pair with each other: what others did with their references happened
+        // before what the last one does with the frame.
+        let less = |references: u32| references.checked_sub(1);
+        let seen = self
+            .references
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, less)
+            .map_err(|_| Misuse::NoReference)?;
+        if seen == 1 {
+            self.set(Word { state: State::Waiting, ..self.word() });
+        }
+        Ok(seen - 1)
+    }
+
     /// For whoever has the frame exclusively: no other CPU changes the word meanwhile.
     pub(super) fn set(&self, word: Word) {
         self.word.store(word.bits(), Ordering::Relaxed);
@@ -155,10 +191,11 @@ impl Descriptor {
         let word = Word::from_bits(seen);
         match word.state {
             State::Reserved => return Err(Misuse::Reserved),
-            State::Free | State::Cached => return Err(Misuse::NotAllocated),
+            State::Free | State::Cached | State::Waiting => return Err(Misuse::NotAllocated),
             State::Allocated if word.order != order => {
                 return Err(Misuse::WrongOrder { is: word.order, given: order });
             }
+            State::Allocated if self.references() != 0 => return Err(Misuse::Shared),
             State::Allocated => {}
         }
         let cached = Word { state: State::Cached, ..Word::FREE };
@@ -180,8 +217,12 @@ pub enum Misuse {
     Foreign,
     /// The frame is reserved.
     Reserved,
-    /// The frame is free, in a cache, or inside a block: most likely it was freed twice.
+    /// The frame is free, in a cache, waiting, or inside a block: most likely it was freed twice.
     NotAllocated,
+    /// The frame is shared by counting, and somebody has a reference.
+    Shared,
+    /// A reference to a shared frame that has none.
+    NoReference,
     /// The block has another order.
     WrongOrder {
         /// The order it was allocated with.
@@ -196,6 +237,8 @@ impl fmt::Display for Misuse {
         match self {
             Self::Foreign => f.write_str("free of a foreign frame"),
             Self::Reserved => f.write_str("free of a reserved frame"),
+            Self::Shared => f.write_str("free of a frame to which there are references"),
+            Self::NoReference => f.write_str("reference dropped that nobody held"),
             Self::NotAllocated => f.write_str("double free, or free of a frame inside a block"),
             Self::WrongOrder { is, given } => write!(f, "free with order {given} of a block of order {is}"),
         }
@@ -208,7 +251,7 @@ mod tests {
 
     #[test]
     fn words_survive_encoding() {
-        for state in [State::Reserved, State::Free, State::Cached, State::Allocated] {
+        for state in [State::Reserved, State::Free, State::Cached, State::Allocated, State::Waiting] {
             for kind in Kind::ALL {
                 for poisoned in [false, true] {
                     let word = Word { state, order: 7, kind, poisoned };
@@ -226,6 +269,13 @@ mod tests {
         assert_eq!(descriptor.release(0), Err(Misuse::WrongOrder { is: 1, given: 0 }));
         assert_eq!(descriptor.release(1), Ok(Kind::Stack));
         assert_eq!(descriptor.release(1), Err(Misuse::NotAllocated));
+        descriptor.set(Word { state: State::Allocated, order: 0, kind: Kind::User, poisoned: false });
+        descriptor.begin_sharing();
+        descriptor.get();
+        assert_eq!(descriptor.release(0), Err(Misuse::Shared));
+        assert_eq!((descriptor.put(), descriptor.put()), (Ok(1), Ok(0)));
+        assert_eq!(descriptor.release(0), Err(Misuse::NotAllocated));
+        assert_eq!(descriptor.put(), Err(Misuse::NoReference));
         assert_eq!(Descriptor::new(Word::RESERVED).release(0), Err(Misuse::Reserved));
     }
 }

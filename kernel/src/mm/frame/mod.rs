@@ -301,6 +301,19 @@ impl FrameAllocator {
         Ok(unsafe { Frame::new(self, start, word.order) })
     }
 
+    /// Takes back a block whose last reference is gone, after its grace period.
+    ///
+    /// # Safety
+    /// The block is `Waiting`, and the caller's alone.
+    pub(super) unsafe fn end_waiting(&'static self, start: Pfn) -> Frame {
+        let descriptor = self.descriptor_of_block(start);
+        let word = descriptor.word();
+        debug_assert!(word.state == State::Waiting, "{start:?}: {word:?}");
+        descriptor.set(Word { state: State::Allocated, ..word });
+        // SAFETY: allocated with this order; the caller's alone.
+        unsafe { Frame::new(self, start, word.order) }
+    }
+
     /// The frame's descriptor; `None` if no memory of this allocator lies there.
     #[inline(always)]
     pub fn descriptor(&self, frame: Pfn) -> Option<&'static Descriptor> {

@@ -1,8 +1,8 @@
 //! What happens to a frame's contents when it is freed.
 //!
 //! A debug build writes a pattern into freed frames and looks at it when it hands them out again: a
-//! write to a frame after its end is reported by name. One word in each 64 bytes is enough to meet
-//! most stray writes, and costs an eighth. `page_poison=1` on the command line asks for the check in
+//! write to a frame after its end is reported by name. 64 words spread over the frame are enough to
+//! meet most stray writes, and cost little. `page_poison=1` on the command line asks for the check in
 //! any build, `init_on_free=1` for zeros in every byte instead (nothing is kept from a former owner;
 //! nothing is checked).
 
@@ -24,8 +24,9 @@ pub enum OnFree {
 /// The words that are written: not an address, not a valid entry of either machine's tables (the
 /// invalid bits 0x400 and 0x20 of s390x are set, ppc64's valid bit 0 is not), and easy to see.
 pub const PATTERN: u64 = 0x5a5a_f4ee_5a5a_5e7a;
-const STRIDE: usize = 64;
 const WORDS: usize = PAGE_SIZE as usize / 8;
+/// One word in so many is written.
+const STRIDE: usize = WORDS / 64;
 
 pub(super) struct Policy(AtomicU8);
 
@@ -50,7 +51,7 @@ impl Policy {
 /// # Safety
 /// The frame begins at the pointer and nobody else uses it.
 pub(super) unsafe fn write(frame: *mut u8) {
-    for word in (0..WORDS).step_by(STRIDE / 8) {
+    for word in (0..WORDS).step_by(STRIDE) {
         // SAFETY: within the frame, which is the caller's; aligned as frames are.
         unsafe { frame.cast::<u64>().add(word).write(PATTERN) };
     }
@@ -62,7 +63,7 @@ pub(super) unsafe fn write(frame: *mut u8) {
 /// As for `write`.
 pub(super) unsafe fn damage(frame: *const u8) -> Option<usize> {
     (0..WORDS)
-        .step_by(STRIDE / 8)
+        .step_by(STRIDE)
         // SAFETY: within the frame, which is the caller's; aligned as frames are. Volatile: that the
         // words are as `write` left them is what is in doubt.
         .find(|&word| unsafe { frame.cast::<u64>().add(word).read_volatile() } != PATTERN)
