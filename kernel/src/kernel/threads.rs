@@ -3,6 +3,7 @@
 use core::fmt::Write;
 use fallow::cpus::CpuSet;
 use fallow::error::Errno;
+use fallow::mm::{self, frame::Reclaim};
 use fallow::proc::sched;
 use fallow::proc::thread::Spawn;
 use fallow::rcu;
@@ -13,6 +14,8 @@ pub fn start() {
     if let Err(error) = start_rcu() {
         panic!("RCU's threads do not start: {error:?}");
     }
+    // Never refused: there is room for the few that the kernel has.
+    let _ = mm::frames().on_shortage(Reclaim::Wait(rcu::reclaim));
 }
 
 fn start_rcu() -> Result<(), Errno> {

@@ -5,6 +5,7 @@ use super::Suite;
 
 mod logging;
 mod memory;
+mod memory_smp;
 mod mmu;
 mod selftest;
 mod smp;
@@ -17,6 +18,7 @@ mod waiting;
 pub const ALL: &[Suite] = &[
     logging::SUITE,
     memory::SUITE,
+    memory_smp::SUITE,
     mmu::SUITE,
     selftest::SUITE,
     smp::SUITE,

@@ -108,16 +108,20 @@ pub fn barrier(ctx: &mut MaySleep) {
 }
 
 /// What the frame allocator does before it says that there is no memory: hurries a grace period and
-/// waits until what was queued by now has been invoked (H38). False: nothing was queued, so waiting
-/// would not help.
+/// waits until what was queued by now has been invoked (H38). False: nothing was queued, so asking
+/// again would not help; callbacks that were being invoked have returned.
 #[track_caller]
 pub fn reclaim(ctx: &mut MaySleep) -> bool {
-    if !RCU.is_driven() || totals().queued() == 0 {
+    if !RCU.is_driven() {
         return false;
     }
-    RCU.hurry(RCU.poll_state());
+    let any = totals().queued() > 0;
+    if any {
+        RCU.hurry(RCU.poll_state());
+    }
+    // A callback that is being invoked is on no list; the barrier waits for it all the same.
     barrier(ctx);
-    true
+    any
 }
 
 /// The callbacks of all CPUs together.

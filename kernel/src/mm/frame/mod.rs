@@ -218,9 +218,10 @@ impl FrameAllocator {
                     return Some(start);
                 }
             }
-            // Each round that says it waited has given something back, or will not say so again.
             if !self.reclaim.wait(ctx.as_deref_mut()?) {
-                return None;
+                // There is nothing to wait for any more, but what there was may have come since.
+                self.drain();
+                return self.take(request);
             }
         }
     }

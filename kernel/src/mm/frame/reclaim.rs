@@ -13,8 +13,8 @@ pub type Shrink = fn() -> bool;
 pub enum Reclaim {
     /// Asked in any context, under any lock that allows to allocate.
     Shrink(Shrink),
-    /// Asked where the caller may sleep. True if it waited and something may have been freed; false
-    /// if there was nothing to wait for.
+    /// Asked where the caller may sleep. True if it waited for what somebody had queued; false if
+    /// nothing is left to wait for. Frames may have been freed in either case.
     Wait(fn(&mut MaySleep) -> bool),
 }
 
