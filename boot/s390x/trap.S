@@ -76,8 +76,8 @@ trap_machine_check:
     FRAME   {LC_SAVE_MACHINE_CHECK}, 0x160, 0xe8, 8, 0, 0
     jg      s390x_machine_check
 
-# Restart of a running CPU: the operator (QEMU's `nmi`) wants to know what it does. It cannot be
-# masked, so it is like a machine check.
+# Restart of a running CPU: another CPU, or the operator (QEMU's `nmi`), wants to know what it does.
+# It cannot be masked, so it is like a machine check.
     .globl  trap_restart
 trap_restart:
     stmg    %r0, %r15, {ALIAS}+{LC_SAVE_RESTART}

@@ -39,6 +39,9 @@ pub struct Handlers {
     /// Another CPU called `cpu::send_ipi`. Several calls may arrive as one. The frame is what this
     /// CPU was doing.
     pub ipi: fn(&TrapFrame),
+    /// Another CPU called `cpu::send_nmi` because this one does not answer. It may have been doing
+    /// anything, with any lock held, and does not go on.
+    pub nmi: fn(&TrapFrame) -> !,
     /// The console has input; `console::read` gives it.
     pub console_input: fn(),
     /// Last thing before returning to a context that had interrupts on: may switch to another

@@ -37,6 +37,9 @@ const _: unsafe fn(bool) = current::cpu::irq_restore;
 const _: fn() = current::cpu::idle;
 /// Interrupts that CPU; its `Handlers::ipi` runs. All stores before it are visible there.
 const _: fn(usize) = current::cpu::send_ipi;
+/// Interrupts that CPU even if it has interrupts off, for good: its `Handlers::nmi` runs. False if
+/// the machine cannot.
+const _: fn(usize) -> bool = current::cpu::send_nmi;
 /// Starts a stopped CPU on the stack that ends at the address, as the given task. ENODEV: no such
 /// CPU; ETIMEDOUT: the firmware took it but it does not come up.
 const _: unsafe fn(usize, u32, VirtAddr, *const ()) -> Result<(), Errno> = current::cpu::start;

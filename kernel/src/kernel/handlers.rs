@@ -9,6 +9,7 @@ use fallow::{panic, rcu};
 pub static HANDLERS: Handlers = Handlers {
     timer,
     ipi,
+    nmi: panic::answer_nmi,
     console_input,
     irq_exit: sched::irq_exit,
     kernel_fault: panic::kernel_fault,

@@ -28,7 +28,10 @@ pub(super) fn others(this: usize) {
         // Release: pairs with the Acquire in `speak`.
         ASKED.store(2 * cpu, Ordering::Release);
         cpu::send_ipi(cpu);
-        wait(PATIENCE, || ASKED.load(Ordering::Acquire) != 2 * cpu);
+        let heard = || ASKED.load(Ordering::Acquire) != 2 * cpu;
+        if !wait(PATIENCE, heard) && cpu::send_nmi(cpu) {
+            wait(PATIENCE, heard);
+        }
         if ASKED.compare_exchange(2 * cpu, NOBODY, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             log::raw(format_args!("CPU {cpu} does not answer\n"));
         } else if !wait(SPEAKING, || ASKED.load(Ordering::Acquire) == DONE) {
@@ -68,6 +71,13 @@ pub(super) fn wait_to_be_asked(what: &dyn Fn()) -> ! {
         speak(what);
         cpu::relax();
     }
+}
+
+/// Interrupted with interrupts off, because it did not answer: speaks if it is still asked, and
+/// stops.
+pub fn answer_nmi(frame: &TrapFrame) -> ! {
+    answer(frame);
+    cpu::halt()
 }
 
 /// Called in each inter-CPU interrupt: does nothing unless another CPU panics.

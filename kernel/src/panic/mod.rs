@@ -6,14 +6,15 @@
 //!
 //! * Two CPUs panic at once: the first reports, the second waits to be asked, says its message too.
 //! * A panic within the report: one line, and the end.
-//! * A CPU that does not answer (it spins with interrupts off) is named after a bounded time.
+//! * A CPU that does not answer (it spins with interrupts off) is asked by an interrupt that it cannot
+//!   mask, where the machine has one; if it still does not answer it is named, after a bounded time.
 //! * Somebody holds the console lock: it is broken first.
 
 mod ask;
 mod fault;
 mod report;
 
-pub use ask::answer;
+pub use ask::{answer, answer_nmi};
 
 use crate::arch::current::{TrapFrame, backtrace, cpu, power};
 use crate::arch::handlers::Fault;

@@ -118,6 +118,10 @@ pub fn idle() {
 }
 /// Nobody listens.
 pub fn send_ipi(_cpu: usize) {}
+/// No.
+pub fn send_nmi(_cpu: usize) -> bool {
+    false
+}
 /// There is no other CPU to start.
 ///
 /// # Safety

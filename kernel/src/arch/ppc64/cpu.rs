@@ -124,6 +124,11 @@ pub fn send_ipi(cpu: usize) {
     }
 }
 
+/// Not yet: it would be a system reset, which this kernel does not take.
+pub fn send_nmi(_cpu: usize) -> bool {
+    false
+}
+
 /// How long a CPU may take to come up, in ns: the host may be busy.
 const PATIENCE: u64 = 10_000_000_000;
 

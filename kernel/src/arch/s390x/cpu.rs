@@ -1,6 +1,6 @@
 //! This CPU, and signals to others.
 
-use super::{psw, sigp, smp};
+use super::{psw, sigp, smp, trap};
 use crate::addr::VirtAddr;
 use crate::error::Errno;
 use core::arch::asm;
@@ -52,6 +52,14 @@ pub fn send_ipi(cpu: usize) {
         // SAFETY: the CPU is up and takes the interruption.
         unsafe { sigp::signal(address, sigp::Order::EmergencySignal, 0) };
     }
+}
+
+/// Interrupts that CPU whatever it does, by a restart, which cannot be masked; it does not go on.
+pub fn send_nmi(cpu: usize) -> bool {
+    let Some(address) = smp::address(cpu) else { return false };
+    trap::expect_restart(cpu);
+    // SAFETY: the caller gives the CPU up.
+    unsafe { sigp::signal(address, sigp::Order::Restart, 0) == sigp::Outcome::Accepted }
 }
 
 /// Starts a stopped CPU on the stack that ends at the address, as the given task.

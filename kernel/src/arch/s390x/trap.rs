@@ -1,11 +1,13 @@
 //! Interruptions that were not asked for: program, supervisor call, I/O, machine check. (External
 //! ones are in [`external`](super::external).)
 
-use super::{extable, lowcore, power, psw};
+use super::{cpu, extable, lowcore, power, psw};
 use crate::addr::VirtAddr;
+use crate::arch::MAX_CPUS;
 use crate::arch::handlers::{self, Fault, FaultKind};
 use crate::arch::s390x_program::ProgramCheck;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes that a caller leaves at its stack pointer for the callee's registers (ELF ABI s390x).
 pub const ABI_AREA: usize = 160;
@@ -88,7 +90,12 @@ pub fn require_stack(frame: &TrapFrame, name: &'static str) {
 extern "C" fn s390x_program(frame: &mut TrapFrame) {
     let check = ProgramCheck { word: frame.info[0], tec: frame.info[1] };
     let instruction = check.instruction(frame.psw.address);
-    let fault = check.fault(check.is_fetch_of(instruction));
+    let fetch = check.is_fetch_of(instruction);
+    let mut fault = check.fault(fetch);
+    if fetch {
+        // The TEC tells the page; of an instruction the address is known.
+        fault.address = Some(VirtAddr::new(instruction));
+    }
     require_stack(frame, check.name());
     // A call into what cannot be executed has its return address in the table.
     let key = if fault.kind == FaultKind::Execute { frame.gprs[14] } else { instruction };
@@ -119,9 +126,23 @@ extern "C" fn s390x_machine_check(frame: &mut TrapFrame) {
     unexpected(frame, "machine-check interruption")
 }
 
-/// The operator's way to ask a silent kernel what it does.
+/// CPUs that another has restarted.
+static RESTARTED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+
+/// The next restart of that CPU is the kernel's own.
+pub fn expect_restart(cpu: usize) {
+    // Relaxed: SIGP orders it before the restart.
+    RESTARTED[cpu].store(true, Ordering::Relaxed);
+}
+
+/// Another CPU asks by `cpu::send_nmi`, or the operator (QEMU's `nmi`) asks a silent kernel.
 #[unsafe(no_mangle)]
 extern "C" fn s390x_restart(frame: &mut TrapFrame) {
+    if RESTARTED[cpu::id()].load(Ordering::Relaxed)
+        && let Some(handlers) = handlers::get()
+    {
+        (handlers.nmi)(frame);
+    }
     unexpected(frame, "restart interruption");
 }
 
