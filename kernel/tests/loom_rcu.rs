@@ -380,7 +380,10 @@ fn a_barrier_against_the_last_callback() {
         let world = World::<2>::new(0);
         world.call(1);
         World::grace_period(&mut world.driver());
-        let invoker = spawn(|| world.rcu.invoke_one(1));
+        let invoker = spawn(|| {
+            world.rcu.invoke_one(1);
+            world.rcu.invoke_one(1)
+        });
         let none_queued = world.rcu.lengths(1).queued() == 0;
         let placed = world.rcu.barrier_begin();
         if world.rcu.barrier_is_complete() {
@@ -393,6 +396,32 @@ fn a_barrier_against_the_last_callback() {
         assert!(world.rcu.barrier_is_complete());
         assert_eq!(world.object.times_freed(), 1);
         none_queued && placed == 1
+    });
+}
+
+/// A CPU goes offline while its callback runs in its thread, which is on another CPU by now, and a
+/// barrier comes in between (H37, H40).
+#[test]
+fn a_barrier_against_a_displaced_invoker() {
+    every_interleaving("displaced; the mark moved and the barrier waited", 3, || {
+        let world = World::<2>::new(0b10);
+        world.call(1);
+        world.rcu.unwatch(1);
+        World::grace_period(&mut world.driver());
+        world.rcu.watch(1);
+        let invoker = spawn(|| while world.rcu.invoke_one(1) {});
+        let placed = world.rcu.barrier_begin();
+        world.rcu.go_offline(1, 0);
+        while world.rcu.invoke_one(0) {}
+        let complete = world.rcu.barrier_is_complete();
+        if complete {
+            // SAFETY: the callback has returned, for us as well.
+            world.object.data.with(|data| assert_eq!(unsafe { *data }, FREED));
+        }
+        invoker.join().unwrap();
+        assert!(world.rcu.barrier_is_complete());
+        assert_eq!(world.object.times_freed(), 1);
+        placed == 1 && complete
     });
 }
 
@@ -434,6 +463,31 @@ fn deferred_again_while_the_callback_begins() {
         assert_eq!(world.object.times_freed(), 1 + usize::from(again));
         assert_eq!(world.rcu.env().misused.load(Relaxed), usize::from(!again));
         again
+    });
+}
+
+/// A callback that is queued while others wait to be invoked wakes the driver as well.
+#[test]
+fn ready_callbacks_hide_no_wake_up() {
+    every_interleaving("wake-up; queued beside a ready one, the driver asleep", 4, || {
+        let world = World::<2>::new(0);
+        let other = Box::leak(Box::new(Object {
+            head: RcuHead::new(),
+            data: UnsafeCell::new(1),
+            freed: Count::new(0),
+        }));
+        world.call(0);
+        World::grace_period(&mut world.driver());
+        let before = world.rcu.env().woken.load(Relaxed);
+        let head = NonNull::from_ref(other).cast::<u8>();
+        let invoker = spawn(|| world.rcu.invoke_one(0));
+        // SAFETY: the object lives for ever.
+        unsafe { world.rcu.call_raw(0, head.byte_add(Object::HEAD).cast(), free) };
+        let beside = world.rcu.lengths(0).done == 1;
+        invoker.join().unwrap();
+        assert!(world.rcu.is_wanted());
+        assert!(world.rcu.env().woken.load(Relaxed) > before, "nobody wakes the driver");
+        beside
     });
 }
 

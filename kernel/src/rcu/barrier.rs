@@ -64,7 +64,8 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
                 let mark = &barrier.marks[number];
                 mark.owner.store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
                 let mut list = cpu.list.lock();
-                if list.is_idle() || !mark.head.claim(Self::mark_reached) {
+                let idle = list.len() == 0 && !cpu.is_invoking();
+                if idle || !mark.head.claim(Self::mark_reached) {
                     continue;
                 }
                 // Relaxed: the list's lock orders it before the mark's callback.

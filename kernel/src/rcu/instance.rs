@@ -45,6 +45,28 @@ pub trait Environment: Sync {
 pub(super) struct PerCpu {
     pub(super) watch: Watch,
     pub(super) list: IrqSpinLock<CallbackList>,
+    /// A callback taken off the list runs. Set under the list's lock, cleared when it has returned.
+    pub(super) invoking: AtomicBool,
+}
+
+impl PerCpu {
+    #[cfg(not(loom))]
+    const fn new() -> Self {
+        let list = IrqSpinLock::new(&LIST, CallbackList::new());
+        Self { watch: Watch::new(), list, invoking: AtomicBool::new(false) }
+    }
+    #[cfg(loom)]
+    fn new() -> Self {
+        let list = IrqSpinLock::new(&LIST, CallbackList::new());
+        Self { watch: Watch::new(), list, invoking: AtomicBool::new(false) }
+    }
+    /// Whether a callback taken off the list runs. To be asked under the list's lock: then none
+    /// begins meanwhile.
+    pub(super) fn is_invoking(&self) -> bool {
+        // Acquire: pairs with the Release in `invoke_one`: a callback that has returned has done so
+        // for us.
+        self.invoking.load(Ordering::Acquire)
+    }
 }
 
 /// A value to ask later whether a grace period has passed since it was given.
@@ -92,9 +114,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
             wanted: AtomicUsize::new(start),
             hurried: AtomicUsize::new(start),
             topology: IrqSpinLock::new(&TOPOLOGY, ()),
-            cpus: [const {
-                Slot::new(PerCpu { watch: Watch::new(), list: IrqSpinLock::new(&LIST, CallbackList::new()) })
-            }; N],
+            cpus: [const { Slot::new(PerCpu::new()) }; N],
             barrier: Barrier::new(),
             has_driver: AtomicBool::new(false),
         }
@@ -105,7 +125,6 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     pub fn new(env: E) -> Self {
         const { Self::MASK_FITS };
         let start = Seq::START.raw();
-        let cpu = || PerCpu { watch: Watch::new(), list: IrqSpinLock::new(&LIST, CallbackList::new()) };
         Self {
             env,
             seq: AtomicUsize::new(start),
@@ -113,7 +132,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
             wanted: AtomicUsize::new(start),
             hurried: AtomicUsize::new(start),
             topology: IrqSpinLock::new(&TOPOLOGY, ()),
-            cpus: core::array::from_fn(|_| Slot::new(cpu())),
+            cpus: core::array::from_fn(|_| Slot::new(PerCpu::new())),
             barrier: Barrier::new(),
             has_driver: AtomicBool::new(false),
         }
@@ -169,16 +188,23 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
 
     /// Invokes one callback of that CPU whose grace period is over. False: there was none.
     ///
-    /// To be called with preemption off, by one thread for each CPU: so a CPU cannot go offline in
-    /// the middle of a callback of its own, and a barrier's mark comes after those before it.
+    /// To be called with preemption off, by one thread for each CPU: then a barrier's mark is reached
+    /// after those before it have returned, and who waits for a callback to return waits a moment.
     pub fn invoke_one(&self, cpu: usize) -> bool {
+        let mine = &self.cpus[cpu];
+        let taken = {
+            let mut list = mine.list.lock();
+            let taken = list.take();
+            // Relaxed: the lock orders it for whoever asks.
+            mine.invoking.store(taken.is_some(), Ordering::Relaxed);
+            taken
+        };
         // The lock is not held over the callback, which may queue its object again (H39).
-        let taken = self.cpus[cpu].list.lock().take();
-        match taken {
-            // SAFETY: `call_raw`'s caller promised that it may be called, once: it was on the list.
-            Some((head, callback)) => unsafe { callback(head) },
-            None => return false,
-        }
+        let Some((head, callback)) = taken else { return false };
+        // SAFETY: `call_raw`'s caller promised that it may be called, once: it was on the list.
+        unsafe { callback(head) };
+        // Release: pairs with the Acquire in `is_invoking`.
+        mine.invoking.store(false, Ordering::Release);
         true
     }
 

@@ -15,7 +15,7 @@ use crate::arch::current::{cpu, timer};
 use crate::arch::{RCU_CPUS, rcu_cpu};
 use crate::sync::context::current;
 use crate::sync::wait::WaitQueue;
-use crate::sync::{MaySleep, PreemptGuard, hooks};
+use crate::sync::{IrqGuard, MaySleep, Pinned, PreemptGuard, hooks};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The threads of RCU, and those who wait for it.
@@ -64,7 +64,13 @@ impl Environment for Kernel {
         self.waiters.wake_all();
     }
     fn interrupt(&self, cpu: usize) {
-        cpu::send_ipi(cpu);
+        let irqs_off = IrqGuard::new();
+        if irqs_off.cpu() == cpu {
+            // The driver's own CPU: it drives, so it does not read.
+            RCU.quiescent(cpu);
+        } else {
+            cpu::send_ipi(cpu);
+        }
     }
     /// A build with debug checks stops; another one says it and goes on, with one object leaked.
     fn misuse(&self, what: &'static str) {

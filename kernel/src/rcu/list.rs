@@ -114,8 +114,6 @@ pub(super) struct CallbackList {
     done: Segment,
     wait: Segment,
     next: Segment,
-    /// A callback was taken off this list and may still run.
-    invoking: bool,
     most: usize,
     invoked: u64,
 }
@@ -125,14 +123,7 @@ unsafe impl Send for CallbackList {}
 
 impl CallbackList {
     pub(super) const fn new() -> Self {
-        Self {
-            done: Segment::new(),
-            wait: Segment::new(),
-            next: Segment::new(),
-            invoking: false,
-            most: 0,
-            invoked: 0,
-        }
+        Self { done: Segment::new(), wait: Segment::new(), next: Segment::new(), most: 0, invoked: 0 }
     }
 
     /// Queues a callback for the next grace period.
@@ -175,13 +166,10 @@ impl CallbackList {
         self.done.len > 0
     }
 
-    /// Takes the next callback that is to be invoked, and gives its head back to its object. The
-    /// callback taken before has returned.
+    /// Takes the next callback that is to be invoked, and gives its head back to its object.
     pub(super) fn take(&mut self) -> Option<(NonNull<RcuHead>, Callback)> {
-        let head = self.done.pop();
-        self.invoking = head.is_some();
-        self.invoked += u64::from(self.invoking);
-        let head = head?;
+        let head = self.done.pop()?;
+        self.invoked += 1;
         // SAFETY: it was on the list until now; its object stays until the callback is invoked.
         let callback = unsafe { head.as_ref() }.release()?;
         Some((head, callback))
@@ -204,10 +192,6 @@ impl CallbackList {
 
     pub(super) fn len(&self) -> usize {
         self.done.len + self.wait.len + self.next.len
-    }
-    /// Whether nothing is queued, and no callback taken from here is still running.
-    pub(super) fn is_idle(&self) -> bool {
-        self.len() == 0 && !self.invoking
     }
     pub(super) fn has_done(&self) -> bool {
         self.done.len > 0

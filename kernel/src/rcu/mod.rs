@@ -14,8 +14,9 @@
 //! * [`gp`], [`drive`]: the grace period, and the thread that holds it.
 //! * [`barrier`], [`stall`], [`seq`]: what their names say.
 //! * [`kernel`], [`global`]: the kernel's instance, its threads, and the functions that others call.
+//! * [`torture`]: threads that do their worst.
 //!
-//! All but the last two and the sections run under the model checker as they are
+//! All but the last three and the sections run under the model checker as they are
 //! (`tests/loom_rcu.rs`), because they are values and not statics.
 
 pub mod drive;
@@ -35,6 +36,8 @@ pub mod global;
 pub mod kernel;
 #[cfg(not(loom))]
 pub mod section;
+#[cfg(not(loom))]
+pub mod torture;
 
 pub use gp::{Driver, GracePeriod};
 pub use head::{Deferred, HasRcuHead, RcuHead};

@@ -17,7 +17,7 @@
 //! the nesting at 0 reports.
 
 use super::instance::{Environment, Rcu};
-use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicUsize, Ordering, fence, spin_hint};
 
 /// Whether a CPU is watched: odd, or not: even.
 ///
@@ -71,7 +71,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     pub(super) fn report(&self, bits: usize) {
         // Release: the sections of this CPU come before it; pairs with the Acquire in
         // `GracePeriod::is_quiet`. Acquire: the sections to come come after it; pairs with the
-        // Release in `Driver::begin`, so that they do not see what was removed before.
+        // fence in `Driver::begin`, so that they do not see what was removed before.
         let before = self.pending.fetch_and(!bits, Ordering::AcqRel);
         if before & bits != 0 && before & !bits == 0 {
             self.env.wake_driver();
@@ -116,13 +116,23 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     /// This CPU goes offline: it is in no section any more, and its callbacks move to another one
     /// that is online (H37). The last thing that it does, with interrupts off.
     pub fn go_offline(&self, cpu: usize, heir: usize) {
+        let mut orphans = loop {
+            let all = self.topology.lock();
+            let mut list = self.cpus[cpu].list.lock();
+            // Its thread may have been driven to another CPU and run a callback there: a barrier's
+            // mark that moved would not be behind it any more.
+            if !self.cpus[cpu].is_invoking() {
+                break (list.take_all(), all);
+            }
+            drop((list, all));
+            spin_hint();
+        };
         let ready = {
-            let _all = self.topology.lock();
-            let mut orphans = self.cpus[cpu].list.lock().take_all();
             let mut list = self.cpus[heir].list.lock();
-            list.adopt(&mut orphans);
+            list.adopt(&mut orphans.0);
             list.has_done()
         };
+        drop(orphans);
         self.unwatch(cpu);
         if ready {
             self.env.wake_invoker(heir);
