@@ -8,6 +8,7 @@ use crate::mm;
 use crate::mm::frame::{Kind, Request};
 use crate::proc::sched;
 use crate::proc::thread::Spawn;
+use crate::rcu::{self, Deferred, HasRcuHead, RcuHead};
 use crate::sync::MaySleep;
 use core::fmt;
 use core::hint::black_box;
@@ -48,10 +49,47 @@ const WAYS: &[(&str, fn(&mut MaySleep))] = &[
         panic!("the other");
     }),
     ("oom", |_| out_of_memory()),
+    ("rcu-sleep", |ctx| in_section(ctx, |other| sched::sleep(other, 1))),
+    ("rcu-synchronize", |ctx| in_section(ctx, rcu::synchronize)),
+    ("rcu-barrier", |ctx| in_section(ctx, rcu::barrier)),
+    ("rcu-unlock", |ctx| {
+        let section = rcu::read_lock(ctx);
+        // SAFETY: not sound: the section ends twice, and the kernel with it.
+        drop(unsafe { core::ptr::read(&raw const section) });
+        drop(section);
+    }),
+    ("rcu-nesting", |ctx| (0..1000).for_each(|_| core::mem::forget(rcu::read_lock(ctx)))),
+    ("rcu-twice", |ctx| {
+        let _section = rcu::read_lock(ctx);
+        (0..2).for_each(|_| rcu::call(&TWICE));
+    }),
 ];
 
 /// Where no machine here has anything: 2^50.
 const WILD: usize = 1 << 50;
+
+/// What is deferred twice.
+struct Twice(RcuHead);
+
+static TWICE: Twice = Twice(RcuHead::new());
+
+// SAFETY: the offset is that of the one field.
+unsafe impl HasRcuHead for Twice {
+    const HEAD: usize = core::mem::offset_of!(Twice, 0);
+}
+
+impl Deferred for Twice {
+    fn grace_over(&'static self) {}
+}
+
+/// Does it inside a read section, with another token than the section borrows: what the types forbid
+/// compiles then, and is to be caught by name.
+fn in_section(ctx: &mut MaySleep, what: fn(&mut MaySleep)) {
+    // SAFETY: not sound, a task has one token; the kernel ends here.
+    let mut other = unsafe { MaySleep::mint() };
+    let _section = rcu::read_lock(ctx);
+    what(&mut other);
+}
 
 static IN_PLACE: AtomicUsize = AtomicUsize::new(0);
 

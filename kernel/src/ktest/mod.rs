@@ -13,6 +13,7 @@ mod filter;
 mod outcome;
 mod runner;
 pub mod suites;
+pub mod torture;
 
 pub use filter::Filter;
 pub use outcome::{Outcome, Stop, failed};

@@ -7,6 +7,7 @@ mod logging;
 mod memory;
 mod memory_smp;
 mod mmu;
+mod rcu;
 mod selftest;
 mod smp;
 mod support;
@@ -20,6 +21,7 @@ pub const ALL: &[Suite] = &[
     memory::SUITE,
     memory_smp::SUITE,
     mmu::SUITE,
+    rcu::SUITE,
     selftest::SUITE,
     smp::SUITE,
     threads::SUITE,

@@ -131,6 +131,11 @@ pub fn totals() -> Lengths {
     all
 }
 
+/// The CPUs that the running grace period waits for, a bit each; 0 while none runs.
+pub fn waited_for() -> usize {
+    RCU.waited_for()
+}
+
 /// How many grace periods have ended since boot.
 pub fn grace_periods() -> usize {
     RCU.current().raw().wrapping_sub(Seq::START.raw()) / 2

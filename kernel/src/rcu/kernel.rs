@@ -13,10 +13,12 @@ use super::section::assert_outside;
 use super::stall::Stall;
 use crate::arch::current::{cpu, timer};
 use crate::arch::{RCU_CPUS, rcu_cpu};
-use crate::sync::context::current;
+use crate::sync::context::{TaskName, current};
 use crate::sync::wait::WaitQueue;
-use crate::sync::{IrqGuard, MaySleep, Pinned, PreemptGuard, hooks};
+use crate::sync::{IrqGuard, IrqSpinLock, LockClass, MaySleep, PreemptGuard, Rank, hooks};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+const ANSWER: LockClass = LockClass::new("rcu_stall", Rank::RCU_LIST);
 
 /// The threads of RCU, and those who wait for it.
 pub struct Kernel {
@@ -32,6 +34,9 @@ pub struct Kernel {
     asked: AtomicUsize,
     /// Grace periods that were reported as stuck.
     stalls: AtomicUsize,
+    /// The CPUs of the last report, and what the last of them to answer said.
+    stalled: AtomicUsize,
+    answer: IrqSpinLock<Option<(TaskName, u32)>>,
 }
 
 impl Kernel {
@@ -43,6 +48,8 @@ impl Kernel {
             stall_timeout: AtomicU64::new(Pace::KERNEL.stall),
             asked: AtomicUsize::new(0),
             stalls: AtomicUsize::new(0),
+            stalled: AtomicUsize::new(0),
+            answer: IrqSpinLock::new(&ANSWER, None),
         }
     }
 
@@ -64,8 +71,8 @@ impl Environment for Kernel {
         self.waiters.wake_all();
     }
     fn interrupt(&self, cpu: usize) {
-        let irqs_off = IrqGuard::new();
-        if irqs_off.cpu() == cpu {
+        let _irqs_off = IrqGuard::new();
+        if rcu_cpu() == cpu {
             // The driver's own CPU: it drives, so it does not read.
             RCU.quiescent(cpu);
         } else {
@@ -94,7 +101,8 @@ impl Clockwork for DriverThread<'_> {
     fn stalled(&mut self, stall: &Stall) {
         let kernel = RCU.env();
         kernel.stalls.fetch_add(1, Ordering::Relaxed);
-        let Stall { callbacks: all, .. } = stall;
+        kernel.stalled.store(stall.cpus, Ordering::Relaxed);
+        let all = &stall.callbacks;
         log::error!(
             target: "rcu",
             "stall: grace period {:#x} has waited {} ms; callbacks: {} done, {} waiting, {} next",
@@ -117,6 +125,21 @@ impl Clockwork for DriverThread<'_> {
 /// Sets the time after which a grace period is called stuck, in nanoseconds.
 pub fn set_stall_timeout(nanoseconds: u64) {
     RCU.env().stall_timeout.store(nanoseconds, Ordering::Relaxed);
+}
+
+/// Sets it back to [`Pace::KERNEL`]'s.
+pub fn reset_stall_timeout() {
+    set_stall_timeout(Pace::KERNEL.stall);
+}
+
+/// The CPUs that the last report was about, a bit each.
+pub fn stalled_cpus() -> usize {
+    RCU.env().stalled.load(Ordering::Relaxed)
+}
+
+/// What the last of them to answer said: its task, and how deep in sections that was.
+pub fn stalled_task() -> Option<(TaskName, u32)> {
+    *RCU.env().answer.lock()
 }
 
 /// How often a grace period was reported as stuck.
@@ -218,13 +241,21 @@ pub fn interrupted() {
         RCU.quiescent(cpu);
     }
     if RCU.env().asked.load(Ordering::Relaxed) & (1 << cpu) != 0 {
-        RCU.env().asked.fetch_and(!(1 << cpu), Ordering::Relaxed);
-        log::error!(
-            target: "rcu",
-            "stall: CPU {cpu} runs task {}, {depth} read sections deep, preemption {} deep",
-            current().name(), current().preempt_depth()
-        );
+        answer(cpu, depth);
     }
+}
+
+/// This CPU says what it is doing: a grace period is stuck, and waits for it.
+#[cold]
+fn answer(cpu: usize, depth: u32) {
+    let (kernel, task) = (RCU.env(), current());
+    kernel.asked.fetch_and(!(1 << cpu), Ordering::Relaxed);
+    *kernel.answer.lock() = Some((TaskName::new(task.name()), depth));
+    log::error!(
+        target: "rcu",
+        "stall: CPU {cpu} runs task {}, {depth} read sections deep, preemption {} deep",
+        task.name(), task.preempt_depth()
+    );
 }
 
 /// This CPU begins to take part: the first thing that it does, or does again after it was offline.

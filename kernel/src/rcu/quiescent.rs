@@ -67,6 +67,11 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         self.pending.load(Ordering::Relaxed) != 0
     }
 
+    /// The CPUs that the running grace period waits for, a bit each.
+    pub fn waited_for(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
     /// Clears bits of `pending`.
     pub(super) fn report(&self, bits: usize) {
         // Release: the sections of this CPU come before it; pairs with the Acquire in
