@@ -100,7 +100,10 @@ pub fn barrier(ctx: &mut MaySleep) {
         return;
     }
     BARRIERS.fetch_add(1, Ordering::SeqCst);
-    RCU.barrier_begin();
+    if RCU.barrier_begin() > 0 {
+        // The callbacks' grace period is waited for now: it does not gather more of them.
+        let _ = RCU.request();
+    }
     RCU.env().wait(ctx, || RCU.barrier_is_complete());
     BARRIERS.fetch_add(1, Ordering::SeqCst);
     BARRIER_BUSY.store(false, Ordering::Release);

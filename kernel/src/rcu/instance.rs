@@ -259,10 +259,14 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         !self.current().has_reached(Seq::from_raw(self.hurried.load(Ordering::Relaxed)))
     }
 
-    /// Whether a grace period is asked for: by a cookie, or by a callback.
-    pub fn is_wanted(&self) -> bool {
+    /// Whether somebody waits for a grace period.
+    pub fn is_waited_for(&self) -> bool {
         !self.current().has_reached(Seq::from_raw(self.wanted.load(Ordering::Relaxed)))
-            || self.cpus.iter().any(|cpu| cpu.list.lock().wants_grace())
+    }
+
+    /// Whether a grace period is asked for: by who waits, or by a callback.
+    pub fn is_wanted(&self) -> bool {
+        self.is_waited_for() || self.cpus.iter().any(|cpu| cpu.list.lock().wants_grace())
     }
 
     /// Whether somebody drives it.

@@ -18,6 +18,11 @@ use crate::sync::wait::WaitQueue;
 use crate::sync::{IrqGuard, IrqSpinLock, LockClass, MaySleep, PreemptGuard, Rank, hooks};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+/// Callbacks are in no hurry: a grace period that nobody waits for begins so long after the first
+/// of them, in nanoseconds, and is for all that were queued meanwhile. Without it, on a CPU that frees one
+/// table after another, each would have its own grace period and its own two switches to `rcu_gp`.
+const GATHER: u64 = 1_000_000;
+
 const ANSWER: LockClass = LockClass::new("rcu_stall", Rank::RCU_LIST);
 
 /// The threads of RCU, and those who wait for it.
@@ -153,6 +158,7 @@ pub fn driver_main(ctx: &mut MaySleep) {
     let kernel = RCU.env();
     loop {
         kernel.driver.wait(ctx, || RCU.is_wanted());
+        kernel.driver.wait_deadline(ctx, timer::now() + GATHER, || RCU.is_waited_for());
         let pace = Pace { stall: kernel.stall_timeout.load(Ordering::Relaxed), ..Pace::KERNEL };
         driver.hold(&pace, &mut DriverThread(ctx));
     }

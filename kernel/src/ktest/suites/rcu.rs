@@ -1,18 +1,22 @@
 //! RCU on real CPUs: who is waited for and who is not, callbacks, CPUs that come and go.
 
 use super::support::spin_until;
+use crate::addr::Pfn;
 use crate::arch::current::timer;
 use crate::cpus::CpuSet;
 use crate::ktest::{Case, Outcome, Suite, Test, torture};
+use crate::mm;
+use crate::mm::frame::{Frame, Kind, Request};
 use crate::proc::thread::{JoinHandle, Spawn};
 use crate::proc::{sched, smp};
 use crate::rcu::{self, Deferred, HasRcuHead, RcuHead, global};
 use crate::sync::context::current;
-use crate::sync::{IrqGuard, MaySleep, PreemptGuard, token};
+use crate::sync::{IrqGuard, MaySleep, Pinned, PreemptGuard, token};
 use crate::{check, check_eq, log, skip};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The suite.
@@ -24,6 +28,7 @@ pub const SUITE: Suite = Suite {
         Test::new("deferred_again", deferred_again),
         Test::new("barrier_counts", barrier_counts),
         Test::new("flood", flood),
+        Test::new("shortage", shortage),
         Test::new("waiters_share", waiters_share).min_cpus(2),
         Test::new("sections_in_interrupts", sections_in_interrupts),
         Test::new("a_busy_cpu_reports", a_busy_cpu_reports).min_cpus(2),
@@ -187,6 +192,86 @@ fn flood(case: &mut Case<'_>) -> Outcome {
     let most = rcu::totals().most;
     log::raw(format_args!("    # {MANY} callbacks in {milliseconds} ms; longest queue since boot {most}\n"));
     check!(most >= MANY);
+    Ok(())
+}
+
+/// What stands in a frame that waits for a grace period.
+struct Waiting {
+    head: RcuHead,
+    frame: Pfn,
+}
+
+// SAFETY: the offset is that of `head`.
+unsafe impl HasRcuHead for Waiting {
+    const HEAD: usize = core::mem::offset_of!(Waiting, head);
+}
+
+/// The frame is free after a grace period.
+fn free_later(frame: Frame) {
+    /// # Safety
+    /// The head stands in a frame that nobody else has.
+    unsafe fn free(head: NonNull<RcuHead>) {
+        // SAFETY: `free_later` wrote it there.
+        let frame = unsafe { head.byte_sub(Waiting::HEAD).cast::<Waiting>().as_ref() }.frame;
+        // SAFETY: from `into_raw`, and nobody has adopted it.
+        drop(unsafe { mm::frames().adopt(frame) });
+    }
+    let place = frame.as_ptr().cast::<Waiting>();
+    let frame = frame.into_raw();
+    // SAFETY: the frame is ours until `free`.
+    unsafe { place.write(Waiting { head: RcuHead::new(), frame }) };
+    let pin = IrqGuard::new();
+    // SAFETY: this CPU, with interrupts off; the frame stays until `free`.
+    unsafe { global::RCU.call_raw(pin.cpu(), place.byte_add(Waiting::HEAD).cast(), free) };
+}
+
+/// With almost no memory, all of it waiting for grace periods: who may sleep gets a frame, since the
+/// allocator waits for one (H38); who may not is told that there is none.
+fn shortage(case: &mut Case<'_>) -> Outcome {
+    const LEFT: usize = 32;
+    const ROUNDS: usize = 40 * LEFT;
+    let one = Request::of(Kind::Kernel);
+    // All memory, each frame pointing to the one before; then a few are given back.
+    let mut taken: Option<Pfn> = None;
+    while let Ok(frame) = mm::frames().alloc(one, None) {
+        // SAFETY: the frame is ours.
+        unsafe { frame.as_ptr().cast::<Option<Pfn>>().write(taken) };
+        taken = Some(frame.into_raw());
+    }
+    let mut give_back = |most: usize| {
+        for _ in 0..most {
+            let Some(pfn) = taken else { return };
+            // SAFETY: from `into_raw` above; adopted once.
+            let Ok(frame) = (unsafe { mm::frames().adopt(pfn) }) else { return };
+            // SAFETY: written above.
+            taken = unsafe { frame.as_ptr().cast::<Option<Pfn>>().read() };
+        }
+    };
+    give_back(LEFT);
+    let before = rcu::grace_periods();
+    let mut refused = 0;
+    {
+        let _section = rcu::read_lock(case.ctx);
+        for _ in 0..8 * LEFT {
+            match mm::frames().alloc(one, None) {
+                Ok(frame) => free_later(frame),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    let mut given = 0;
+    for _ in 0..ROUNDS {
+        if let Ok(frame) = mm::frames().alloc(one, Some(case.ctx)) {
+            free_later(frame);
+            given += 1;
+        }
+    }
+    let held = rcu::grace_periods() - before;
+    rcu::barrier(case.ctx);
+    give_back(usize::MAX);
+    log::raw(format_args!("    # {given} of {ROUNDS} frames out of {LEFT}, {held} grace periods\n"));
+    check!(refused >= LEFT, "{refused} refused while a reader held up {LEFT} frames");
+    check_eq!(given, ROUNDS);
     Ok(())
 }
 
