@@ -407,6 +407,10 @@ fn run(copy: &Path, by: By, test: &str) -> (bool, String) {
         .args(["--", test])
         .env("CARGO_TARGET_DIR", target)
         .env("RUST_BACKTRACE", "0")
+        // One function differs from the build before.
+        .env("CARGO_INCREMENTAL", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .output()
         .expect("cargo starts");
     let said = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();

@@ -49,7 +49,7 @@ const WAYS: &[(&str, fn(&mut MaySleep))] = &[
         panic!("the other");
     }),
     ("oom", |_| out_of_memory()),
-    ("rcu-sleep", |ctx| in_section(ctx, |other| sched::sleep(other, 1))),
+    ("rcu-sleep", |ctx| in_section(ctx, |other| sched::sleep(other, 1_000_000_000))),
     ("rcu-synchronize", |ctx| in_section(ctx, rcu::synchronize)),
     ("rcu-barrier", |ctx| in_section(ctx, rcu::barrier)),
     ("rcu-unlock", |ctx| {

@@ -405,11 +405,18 @@ fn offline_and_online(case: &mut Case<'_>) -> Outcome {
     const EACH: usize = 50;
     let cpu = last_cpu();
     let calls = Arc::new(AtomicUsize::new(0));
+    let mut moved = 0;
     for round in 1..=10 {
         let theirs = Arc::clone(&calls);
         on(cpu, move |_| (0..EACH).for_each(|_| Counted::defer(&theirs)))?.join(case.ctx);
+        moved += global::RCU.lengths(cpu).queued();
         if let Err(error) = sched::offline(case.ctx, cpu) {
             check!(false, "round {round}: offline {error:?}");
+        }
+        // It gives them away as the last thing it does, perhaps only now.
+        let deadline = timer::now() + 5_000_000_000;
+        while global::RCU.lengths(cpu).queued() > 0 && timer::now() < deadline {
+            sched::yield_now(case.ctx);
         }
         let left = global::RCU.lengths(cpu).queued();
         rcu::synchronize(case.ctx);
@@ -422,6 +429,7 @@ fn offline_and_online(case: &mut Case<'_>) -> Outcome {
         check_eq!(called, round * EACH, "round {round}");
         rcu::synchronize_expedited(case.ctx);
     }
+    log::raw(format_args!("    # {moved} of {} callbacks were still queued when the CPU left\n", 10 * EACH));
     Ok(())
 }
 
