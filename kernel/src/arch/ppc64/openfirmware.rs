@@ -50,8 +50,9 @@ static mut EXCHANGE: Exchange = Exchange { cells: [0; 12], path: [0; 256], names
 /// `entry` is Open Firmware's entry as it was given to the kernel. Called once, translation off, one
 /// CPU, before low memory is written.
 pub unsafe fn flatten(entry: u64, tree: &'static mut [u8; SIZE]) -> Result<&'static [u8], &'static str> {
+    let exchange = &raw mut EXCHANGE;
     // SAFETY: once, one CPU: this is the only reference.
-    let exchange = unsafe { &mut *&raw mut EXCHANGE };
+    let exchange = unsafe { &mut *exchange };
     let mut copy = Copy { entry, tree, exchange, at: STRUCTURE, strings: STRINGS };
     let root = copy.call(c"peer", [0])?;
     copy.node(root, 0)?;

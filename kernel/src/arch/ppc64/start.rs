@@ -62,11 +62,14 @@ extern "C" fn ppc64_boot(r3: u64, open_firmware: u64, opal_base: u64, opal_entry
 }
 
 fn boot(r3: u64, open_firmware: u64, entered: u64) -> Result<&'static BootInfo, &'static str> {
+    let tree = &raw mut TREE;
+    // SAFETY: once, one CPU: this is the only reference.
+    let tree = unsafe { &mut (*tree).0 };
     let tree = if open_firmware != 0 {
-        // SAFETY: once, here; nothing below the kernel has been written; the only reference to the tree.
-        unsafe { openfirmware::flatten(open_firmware, &mut *&raw mut TREE.0)? }
+        // SAFETY: once, here; nothing below the kernel has been written.
+        unsafe { openfirmware::flatten(open_firmware, tree)? }
     } else {
-        flat_tree(r3)?
+        flat_tree(r3, tree)?
     };
     // SAFETY: the firmware is done with low memory: OPAL keeps its own, Open Firmware is quiet.
     unsafe { trap::install() };
@@ -95,8 +98,9 @@ fn boot(r3: u64, open_firmware: u64, entered: u64) -> Result<&'static BootInfo, 
         // SAFETY: the tree says so.
         unsafe { console::set_uart(uart) };
     }
+    let place = &raw mut INFO;
     // SAFETY: one CPU, once; nobody has a reference yet.
-    let info = unsafe { (*&raw mut INFO).write(info) };
+    let info = unsafe { (*place).write(info) };
     INFO_READY.store(info, Ordering::Release);
     Ok(info)
 }
@@ -106,7 +110,7 @@ fn range(start: u64, size: u64) -> Result<PhysRange, &'static str> {
 }
 
 /// A copy of the flat tree at the real address: `tidy` changes it.
-fn flat_tree(real: u64) -> Result<&'static [u8], &'static str> {
+fn flat_tree(real: u64, copy: &'static mut [u8]) -> Result<&'static [u8], &'static str> {
     // The firmware's memory begins at 0 and has no end that we know yet; 1 TB is more than QEMU gives.
     if real == 0 || real >= 1 << 40 || !real.is_multiple_of(8) {
         return Err("no device tree at the address that the firmware gave");
@@ -114,8 +118,7 @@ fn flat_tree(real: u64) -> Result<&'static [u8], &'static str> {
     let pointer = core::ptr::with_exposed_provenance::<u8>((LINEAR | real) as usize);
     // SAFETY: the firmware says that a tree is there; its size is checked before the rest is read.
     let size = tree::size(unsafe { pointer.cast::<[u8; 8]>().read() })?;
-    // SAFETY: the only reference, once, on one CPU.
-    let copy = unsafe { (&mut *&raw mut TREE.0).get_mut(..size) }.ok_or("the device tree is too big")?;
+    let copy = copy.get_mut(..size).ok_or("the device tree is too big")?;
     // SAFETY: as before.
     copy.copy_from_slice(unsafe { core::slice::from_raw_parts(pointer, size) });
     tree::tidy(copy);
