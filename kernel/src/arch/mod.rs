@@ -10,6 +10,10 @@ pub mod paging;
 
 #[path = "ppc64/format.rs"]
 pub mod ppc64_format;
+#[path = "ppc64/interrupt.rs"]
+pub mod ppc64_interrupt;
+#[path = "ppc64/timebase.rs"]
+pub mod ppc64_timebase;
 #[path = "ppc64/tree.rs"]
 pub mod ppc64_tree;
 #[path = "s390x/clock.rs"]

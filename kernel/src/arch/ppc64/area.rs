@@ -38,7 +38,7 @@ pub struct Area {
     pub state: AtomicU32,
     /// End of the stack that it starts on.
     pub stack: Cell<u64>,
-    /// Time base value that the decrementer is to reach.
+    /// When the timer is to interrupt next, in ns since boot.
     pub deadline: Cell<u64>,
     /// Faults being handled on the emergency stack.
     pub emergencies: Cell<u32>,

@@ -4,9 +4,9 @@
 //! continue at. The alternative, a per-CPU "expecting a fault" flag, would be wrong as soon as the
 //! thread is preempted between setting it and the access.
 
-use super::fault::{self, INSTRUCTION_SEGMENT, INSTRUCTION_STORAGE};
 use super::trap::TrapFrame;
 use crate::arch::handlers::Fault;
+use crate::arch::ppc64_interrupt::{self as interrupt, INSTRUCTION_SEGMENT, INSTRUCTION_STORAGE};
 
 /// One line of the table.
 #[repr(C)]
@@ -39,7 +39,7 @@ pub fn fix_up(frame: &mut TrapFrame) -> bool {
     let listed = |entry: &&Entry| entry.instruction == frame.nip || called && entry.instruction == frame.lr;
     let Some(entry) = table().iter().find(listed) else { return false };
     let vector = frame.vector();
-    let data = matches!(vector, fault::DATA_STORAGE | fault::DATA_SEGMENT);
+    let data = matches!(vector, interrupt::DATA_STORAGE | interrupt::DATA_SEGMENT);
     let instruction = matches!(vector, INSTRUCTION_STORAGE | INSTRUCTION_SEGMENT) || called;
     (frame.gpr[9], frame.gpr[10]) = (vector, if instruction { frame.nip } else { frame.dar });
     frame.gpr[11] = if data { frame.dsisr } else { frame.msr };
@@ -48,7 +48,7 @@ pub fn fix_up(frame: &mut TrapFrame) -> bool {
 }
 
 fn result(failed: u64, [vector, address, status]: [u64; 3]) -> Result<u64, Fault> {
-    if failed == 0 { Ok(vector) } else { Err(fault::access(vector, address, status, address)) }
+    if failed == 0 { Ok(vector) } else { Err(interrupt::access(vector, address, status, address)) }
 }
 
 /// Loads eight bytes.

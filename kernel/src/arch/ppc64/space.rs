@@ -6,11 +6,12 @@
 //! a round would save flushes, and would let a forgotten one show up much later.)
 
 use super::regs::{PIDR, mtspr};
-use super::{fault, mmu, probe, tlb};
+use super::{mmu, probe, tlb};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::handlers::{Fault, FaultKind};
 use crate::arch::paging::to_memory;
 use crate::arch::ppc64_format::root_word;
+use crate::arch::ppc64_interrupt as interrupt;
 use crate::error::Errno;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -113,7 +114,7 @@ fn check(va: VirtAddr, kind: FaultKind) -> Result<usize, Fault> {
     if va.get() >> 52 == 0 {
         Ok(va.get() as usize)
     } else {
-        Err(Fault { kind, name: fault::name(fault::DATA_SEGMENT), address: Some(va) })
+        Err(Fault { kind, name: interrupt::name(interrupt::DATA_SEGMENT), address: Some(va) })
     }
 }
 

@@ -9,6 +9,7 @@ use super::platform::{self, Platform};
 use super::regs::{FSCR, HFSCR, HID0, HID0_HILE, MSR_DR, MSR_EE, mfspr, msr, mtspr};
 use super::{LINEAR, area, console, fault, power, probe, timer};
 use crate::arch::handlers::{self, Fault, FaultKind};
+use crate::arch::ppc64_interrupt as interrupt;
 use core::arch::asm;
 use core::fmt::{self, Write};
 
@@ -75,7 +76,7 @@ impl TrapFrame {
 
 impl fmt::Display for TrapFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = fault::name(self.vector());
+        let name = interrupt::name(self.vector());
         writeln!(f, "{name} interrupt ({:#x})", self.vector())?;
         writeln!(f, "nip {:016x}  msr {:016x}  lr  {:016x}", self.nip, self.msr, self.lr)?;
         writeln!(f, "ctr {:016x}  xer {:016x}  cr  {:016x}", self.ctr, self.xer, self.cr)?;
