@@ -57,10 +57,16 @@ if ! find_cargo || ! command -v cc >/dev/null; then
     fi
 fi
 case $cargo in /usr/bin/*) export RUSTC=/usr/bin/rustc ;; esac
+xtask=$root/target/debug/xtask
 quiet=--quiet
-if [ ! -x "$root/target/debug/xtask" ]; then
+if [ ! -x "$xtask" ]; then
     say "building xtask, the first time only"
     quiet=
 fi
+# Asking cargo would mean waiting for whoever builds at the moment.
+if [ -n "$quiet" ] && [ -z "$(find "$root/xtask" "$root/Cargo.lock" -newer "$xtask" -print -quit)" ]; then
+    exec "$xtask" "$@"
+fi
 "$cargo" build $quiet --manifest-path "$root/Cargo.toml" --target-dir "$root/target" --package xtask >&2 || exit 2
-exec "$root/target/debug/xtask" "$@"
+touch "$xtask" # cargo leaves it alone if only dates have changed
+exec "$xtask" "$@"

@@ -97,6 +97,9 @@ pub fn run(command: &mut Command, task: &Task) -> anyhow::Result<Output> {
     while lines.read_until(b'\n', &mut line)? > 0 {
         let words = String::from_utf8_lossy(&line);
         task.at(&words);
+        if task.bar.is_none() && words.contains("Blocking waiting for file lock") {
+            eprintln!("another cargo builds in this folder; waiting for it");
+        }
         text.push_str(&words);
         line.clear();
     }
