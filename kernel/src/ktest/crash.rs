@@ -30,22 +30,26 @@ const WAYS: &[(&str, fn(&mut MaySleep))] = &[
     ("nested-panic", |_| panic!("{}", Refuses)),
     ("panic-other", |ctx| elsewhere(ctx, || panic!("on another CPU, as the command line asks for"))),
     ("panic-locked", |ctx| {
-        elsewhere(ctx, || {
-            let _console = log::hold_for_test();
-            IN_PLACE.store(1, Ordering::Release);
-            spin_silently()
-        });
-        wait_for(1);
-        panic!("while another CPU holds the console");
+        // With one CPU this very one holds it.
+        let _console = alone().then(log::hold_for_test);
+        if !alone() {
+            elsewhere(ctx, || {
+                let _console = log::hold_for_test();
+                IN_PLACE.store(1, Ordering::Release);
+                spin_silently()
+            });
+            wait_for(1);
+        }
+        panic!("while a CPU holds the console");
     }),
     ("double-panic", |ctx| {
-        elsewhere(ctx, || {
-            IN_PLACE.fetch_add(1, Ordering::AcqRel);
-            wait_for(2);
-            panic!("the one");
-        });
-        IN_PLACE.fetch_add(1, Ordering::AcqRel);
-        wait_for(2);
+        if !alone() {
+            elsewhere(ctx, || {
+                meet();
+                panic!("the one");
+            });
+            meet();
+        }
         panic!("the other");
     }),
     ("oom", |_| out_of_memory()),
@@ -140,7 +144,7 @@ fn spin_silently() -> ! {
     }
 }
 
-/// Runs it on the last CPU; with one CPU, here.
+/// Runs it as a thread of the last CPU, and gives it time to begin.
 fn elsewhere(ctx: &mut MaySleep, what: fn()) {
     let last = sched::online_cpus().iter().last().unwrap_or(0);
     match Spawn::new("crash").on(CpuSet::one(last)).spawn(move |_| what()) {
@@ -149,6 +153,17 @@ fn elsewhere(ctx: &mut MaySleep, what: fn()) {
         Err(error) => panic!("no thread: {error:?}"),
     }
     sched::sleep(ctx, 10_000_000);
+}
+
+fn alone() -> bool {
+    sched::online_cpus().len() == 1
+}
+
+/// Waits until two CPUs are here, neither of which can be interrupted any more.
+fn meet() {
+    let _ = cpu::irq_save();
+    IN_PLACE.fetch_add(1, Ordering::AcqRel);
+    wait_for(2);
 }
 
 fn wait_for(count: usize) {

@@ -54,8 +54,17 @@ pub fn set_level(loglevel: u64) {
 
 /// A line with its time stamp, whatever the level: the last boot line is seen with `quiet` too.
 pub fn line(message: fmt::Arguments<'_>) {
-    let now = timer::now() / 1000;
-    raw(format_args!("[{:5}.{:06}] {message}\n", now / 1_000_000, now % 1_000_000));
+    raw(format_args!("{} {message}\n", Stamp(timer::now())));
+}
+
+/// Nanoseconds since boot, as Linux prints them: seconds, and microseconds behind the point.
+struct Stamp(u64);
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let microseconds = self.0 / 1000;
+        write!(f, "[{:5}.{:06}]", microseconds / 1_000_000, microseconds % 1_000_000)
+    }
 }
 
 /// Text as it is: test results, panics, the last words. In one piece: lines of other CPUs come
@@ -65,4 +74,16 @@ pub fn raw(text: fmt::Arguments<'_>) {
     let mut writer = LineWriter::new();
     // An error can only come from a `Display` that refuses; what it wrote before is shown.
     let _ = writer.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Stamp;
+
+    #[test]
+    fn stamps() {
+        assert_eq!(Stamp(0).to_string(), "[    0.000000]");
+        assert_eq!(Stamp(1_234_567).to_string(), "[    0.001234]");
+        assert_eq!(Stamp(123_456_000_000_000).to_string(), "[123456.000000]");
+    }
 }

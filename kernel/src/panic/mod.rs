@@ -52,7 +52,9 @@ struct Cause<'a> {
 impl Cause<'_> {
     /// Shows it as this CPU's; the title says how it came to that.
     fn show(&self, title: &str) {
-        log::raw(format_args!("{title}: {}\n", self.message));
+        // Apart: if the message panics, the title is out.
+        log::raw(format_args!("{title}: "));
+        log::raw(format_args!("{}\n", self.message));
         if let Some(location) = self.location {
             log::raw(format_args!("  at {location}\n"));
         }
@@ -84,7 +86,7 @@ fn die(cause: &Cause<'_>) -> ! {
 /// The report itself failed.
 fn nested(cause: &Cause<'_>) -> ! {
     if PANICS.fetch_add(1, Ordering::Relaxed) == 0 {
-        log::raw(format_args!("Kernel panic within the panic: {}\n", cause.message));
+        log::raw(format_args!("\nKernel panic within the panic: {}\n", cause.message));
         exit(Status::Panic)
     }
     // Not even that line came through.

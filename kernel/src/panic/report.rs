@@ -31,7 +31,13 @@ pub(super) fn frame(frame: &TrapFrame, registers: bool) {
         log::raw(format_args!("Registers:\n{frame}\n"));
     }
     log::raw(format_args!("  in {}\n", Code::at(frame.pc())));
-    trace(&mut |visit| backtrace::of_frame(frame, visit));
+    let mut first = true;
+    trace(&mut |visit| {
+        // The walk begins with the interrupted instruction, which is no return address.
+        backtrace::of_frame(frame, &mut |address| {
+            core::mem::take(&mut first) && address == frame.pc() || visit(address)
+        });
+    });
 }
 
 /// The functions that a walk visits.
