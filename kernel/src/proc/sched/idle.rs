@@ -1,7 +1,8 @@
 //! What a CPU does when no thread wants it: looks for one elsewhere, then waits for an interrupt.
 //!
 //! Why it does not sleep on work: it looks with interrupts off, and `cpu::idle` ends at an interrupt
-//! that came since. Whoever puts a thread into this queue sends one afterwards.
+//! that came since. Whoever puts a thread into this queue sends one afterwards: every thread comes
+//! before the idle thread (`RunQueue::put`).
 
 use super::queue::{IDLE, QUEUES, WAITING};
 use super::{Leave, hotplug, leave_cpu, online_cpus};
@@ -38,13 +39,9 @@ pub unsafe fn run_idle() -> ! {
 fn wait(irqs: &IrqGuard) {
     let this = irqs.cpu();
     IDLE.insert(this);
-    // Once more: who put a thread in before it saw this CPU idle may have sent no interrupt, and
-    // who saw it idle has. SeqCst in the set: one of the two sees the other.
-    if WAITING.this(irqs).load(Ordering::SeqCst) == 0 {
-        rcu::idle_enter();
-        cpu::idle();
-        rcu::idle_exit();
-    }
+    rcu::idle_enter();
+    cpu::idle();
+    rcu::idle_exit();
     IDLE.remove(this);
 }
 
