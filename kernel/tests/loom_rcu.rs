@@ -75,6 +75,13 @@ unsafe impl Sync for Object {}
 const FREED: u64 = 0xdead;
 
 impl Object {
+    fn new() -> Self {
+        Self { head: RcuHead::new(), data: UnsafeCell::new(1), freed: Count::new(0) }
+    }
+    fn head(&self) -> NonNull<RcuHead> {
+        // SAFETY: within the object.
+        unsafe { NonNull::from_ref(self).byte_add(Self::HEAD) }.cast()
+    }
     fn free(&self) {
         // SAFETY: what this test is about; loom checks it.
         self.data.with_mut(|data| unsafe { *data = FREED });
@@ -105,7 +112,7 @@ impl<const N: usize> World<N> {
     fn new(watched: usize) -> &'static Self {
         let world = Box::leak(Box::new(Self {
             rcu: Rcu::new(Env::default()),
-            object: Object { head: RcuHead::new(), data: UnsafeCell::new(1), freed: Count::new(0) },
+            object: Object::new(),
             link: AtomicUsize::new(1),
         }));
         for cpu in (0..N).filter(|cpu| watched & (1 << cpu) != 0) {
@@ -131,22 +138,22 @@ impl<const N: usize> World<N> {
     }
 
     fn call(&self, cpu: usize) {
-        let head = NonNull::from_ref(&self.object).cast::<u8>();
         // SAFETY: the world lives for ever.
-        unsafe { self.rcu.call_raw(cpu, head.byte_add(Object::HEAD).cast(), free) };
+        unsafe { self.rcu.call_raw(cpu, self.object.head(), free) };
     }
 
     fn driver(&self) -> Driver<'_, Env, N> {
         self.rcu.driver().unwrap()
     }
 
-    /// A whole grace period, looking for idle CPUs all the time.
-    fn grace_period(driver: &mut Driver<'_, Env, N>) {
+    /// A whole grace period, looking for idle CPUs all the time. Gives the CPUs that it waited for.
+    fn grace_period(driver: &mut Driver<'_, Env, N>) -> usize {
         let mut running = driver.begin();
+        let waited_for = running.waits_for();
         loop {
             running.force(true);
             match running.try_end() {
-                Ok(_) => return,
+                Ok(_) => return waited_for,
                 Err(again) => running = again,
             }
             yield_now();
@@ -296,17 +303,7 @@ fn two_reporters() {
         });
         world.unlink();
         world.call(0);
-        let mut driver = world.driver();
-        let mut running = driver.begin();
-        let waited_for = running.waits_for();
-        loop {
-            match running.try_end() {
-                Ok(_) => break,
-                Err(again) => running = again,
-            }
-            running.force(false);
-            yield_now();
-        }
+        let waited_for = World::grace_period(&mut world.driver());
         world.rcu.invoke_one(0);
         assert_eq!(world.object.times_freed(), 1);
         let asked = readers.map(|reader| reader.join().unwrap());
@@ -471,18 +468,13 @@ fn deferred_again_while_the_callback_begins() {
 fn ready_callbacks_hide_no_wake_up() {
     every_interleaving("wake-up; queued beside a ready one, the driver asleep", 4, || {
         let world = World::<2>::new(0);
-        let other = Box::leak(Box::new(Object {
-            head: RcuHead::new(),
-            data: UnsafeCell::new(1),
-            freed: Count::new(0),
-        }));
+        let other = Box::leak(Box::new(Object::new()));
         world.call(0);
         World::grace_period(&mut world.driver());
         let before = world.rcu.env().woken.load(Relaxed);
-        let head = NonNull::from_ref(other).cast::<u8>();
         let invoker = spawn(|| world.rcu.invoke_one(0));
         // SAFETY: the object lives for ever.
-        unsafe { world.rcu.call_raw(0, head.byte_add(Object::HEAD).cast(), free) };
+        unsafe { world.rcu.call_raw(0, other.head(), free) };
         let beside = world.rcu.lengths(0).done == 1;
         invoker.join().unwrap();
         assert!(world.rcu.is_wanted());

@@ -14,8 +14,11 @@ use core::fmt;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+/// A way: its name, and what does it.
+type Way = (&'static str, fn(&mut MaySleep));
+
 /// Every way, by name.
-const WAYS: &[(&str, fn(&mut MaySleep))] = &[
+const WAYS: &[Way] = &[
     ("panic", |_| panic!("as the command line asks for")),
     ("silent", |_| spin_silently()),
     ("null-read", |_| ignore(read(8))),

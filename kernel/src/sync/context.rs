@@ -100,8 +100,6 @@ pub struct TaskContext {
     pub(super) irq: Depth,
     /// RCU read sections entered and not left.
     pub rcu: Depth,
-    /// The end of the outermost read section has something to report.
-    pub rcu_special: AtomicBool,
     /// Where its allocations go instead of the heap, null most of the time: the frame allocator's own
     /// business (`mm::frame::reserve`).
     pub reserve: AtomicPtr<()>,
@@ -117,7 +115,6 @@ impl TaskContext {
             preempt: Depth::new(),
             irq: Depth::new(),
             rcu: Depth::new(),
-            rcu_special: AtomicBool::new(false),
             reserve: AtomicPtr::new(core::ptr::null_mut()),
             need_resched: AtomicBool::new(false),
             held: HeldLocks::new(),

@@ -16,6 +16,7 @@ use crate::{check, check_eq, log, skip};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -89,23 +90,34 @@ fn last_cpu() -> usize {
 
 /// Grace periods end with all CPUs idle but this one (H36), and how long they take.
 fn latency(case: &mut Case<'_>) -> Outcome {
-    let mut took = |wait: fn(&mut MaySleep)| {
-        let mut times: Vec<u64> = (0..20)
-            .map(|_| {
-                let began = timer::now();
-                wait(case.ctx);
-                timer::now() - began
-            })
-            .collect();
-        times.sort_unstable();
-        (times[10] / 1_000, times[19] / 1_000)
-    };
-    let (normal, expedited) = (took(rcu::synchronize), took(rcu::synchronize_expedited));
-    log::raw(format_args!(
-        "    # grace period: {} us (median of 20; longest {}), expedited {} us (longest {})\n",
-        normal.0, normal.1, expedited.0, expedited.1
-    ));
+    let normal = times(case.ctx, 20, rcu::synchronize);
+    let expedited = times(case.ctx, 20, rcu::synchronize_expedited);
+    log::raw(format_args!("    # all others idle: grace period {normal}, expedited {expedited}\n"));
     Ok(())
+}
+
+/// Microseconds.
+struct Times {
+    median: u64,
+    longest: u64,
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} us (longest {})", self.median, self.longest)
+    }
+}
+
+/// How long that kind of waiting takes, the median of so many.
+fn times(ctx: &mut MaySleep, count: usize, wait: fn(&mut MaySleep)) -> Times {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let began = timer::now();
+        wait(ctx);
+        all.push((timer::now() - began) / 1_000);
+    }
+    all.sort_unstable();
+    Times { median: all[count / 2], longest: all[count - 1] }
 }
 
 /// From a thread, with preemption off, with interrupts off, in an interrupt, in a section: the
@@ -333,13 +345,11 @@ fn a_busy_cpu_reports(case: &mut Case<'_>) -> Outcome {
     while !begun.load(Ordering::Acquire) {
         sched::yield_now(case.ctx);
     }
-    let began = timer::now();
-    (0..3).for_each(|_| rcu::synchronize(case.ctx));
-    rcu::synchronize_expedited(case.ctx);
-    let milliseconds = (timer::now() - began) / 1_000_000;
+    let (normal, expedited) =
+        (times(case.ctx, 10, rcu::synchronize), times(case.ctx, 10, rcu::synchronize_expedited));
     stop.store(true, Ordering::Relaxed);
     busy.join(case.ctx);
-    log::raw(format_args!("    # four grace periods beside a busy CPU in {milliseconds} ms\n"));
+    log::raw(format_args!("    # beside a busy CPU: grace period {normal}, expedited {expedited}\n"));
     Ok(())
 }
 
