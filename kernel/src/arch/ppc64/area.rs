@@ -9,12 +9,12 @@ use crate::arch::MAX_CPUS;
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::size_of;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 /// The area of the CPU, of which `_emergency` is stack.
 ///
 /// # Invariants
-/// Everything but `state` and `hardware` is used by its own CPU only, or by the CPU that starts it
+/// Everything but `state`, `hardware` and `reset_asked` is used by its own CPU only, or by the CPU that starts it
 /// while it is stopped.
 #[repr(C, align(65536))]
 pub struct Area {
@@ -40,6 +40,8 @@ pub struct Area {
     pub stack: Cell<u64>,
     /// When the timer is to interrupt next, in ns since boot.
     pub deadline: Cell<u64>,
+    /// The next system reset is the kernel's own.
+    pub reset_asked: AtomicBool,
     /// Faults being handled on the emergency stack.
     pub emergencies: Cell<u32>,
     /// Arguments and results of firmware calls: the firmware sees real addresses only, and a stack
@@ -81,6 +83,7 @@ impl Area {
             state: AtomicU32::new(0),
             stack: Cell::new(0),
             deadline: Cell::new(0),
+            reset_asked: AtomicBool::new(false),
             emergencies: Cell::new(0),
             firmware: Firmware(Cell::new([0; 16])),
             _rest: [0; STACK_GUARD - 256],

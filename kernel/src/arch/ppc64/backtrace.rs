@@ -10,6 +10,7 @@ use super::{LINEAR, STACK_AREA, STACK_GUARD, STACK_SIZE, area, mmu, start};
 use crate::addr::{PhysAddr, PhysRange};
 use crate::arch::MAX_CPUS;
 use core::arch::asm;
+use core::mem::offset_of;
 
 /// No chain is longer; one that runs in a circle ends.
 const LONGEST: usize = 256;
@@ -50,10 +51,10 @@ fn walk(mut sp: u64, visit: Visitor<'_>) {
         let (next, address) = match word(sp + 24) {
             Some(FRAME_MARK) => {
                 let register = |offset| word(sp + FRAME_HEADER as u64 + offset as u64);
-                let Some(nip) = register(core::mem::offset_of!(TrapFrame, nip)) else { return };
-                let lr = register(core::mem::offset_of!(TrapFrame, lr)).unwrap_or(0);
-                let Some(r1) = register(8) else { return };
-                if !visit(nip as usize) || is_caller(lr, nip) && !visit(lr as usize) {
+                let saved =
+                    [offset_of!(TrapFrame, nip), offset_of!(TrapFrame, lr), offset_of!(TrapFrame, ctr), 8];
+                let [Some(nip), Some(lr), Some(ctr), Some(r1)] = saved.map(register) else { return };
+                if !interrupted(nip, lr, ctr, visit) {
                     return;
                 }
                 (r1, None)
@@ -65,17 +66,23 @@ fn walk(mut sp: u64, visit: Visitor<'_>) {
             }
             None => return,
         };
-        if address.is_some_and(|address| !mmu::is_text(address) || !visit(address as usize)) {
+        // A function that never returns and calls nobody saves no return address: nothing is there.
+        if address.is_some_and(|address| mmu::is_text(address) && !visit(address as usize)) {
             return;
         }
         sp = next;
     }
 }
 
+/// Visits where it was interrupted, and the caller if only the link register knows it.
+fn interrupted(nip: u64, lr: u64, ctr: u64, visit: Visitor<'_>) -> bool {
+    visit(nip as usize) && (!is_caller(lr, nip, ctr) || visit(lr as usize))
+}
+
 /// Whether the link register leads to the caller of the function that was interrupted at `nip`. It
 /// does in a function that calls nobody and so saves it nowhere; in any other it may hold what the
 /// last call left. The call before it tells: it must lead to just before `nip`.
-fn is_caller(lr: u64, nip: u64) -> bool {
+fn is_caller(lr: u64, nip: u64, ctr: u64) -> bool {
     if !mmu::is_text(lr.wrapping_sub(4)) {
         return false;
     }
@@ -85,14 +92,20 @@ fn is_caller(lr: u64, nip: u64) -> bool {
     let pointer = core::ptr::with_exposed_provenance::<u32>(lr as usize - 4);
     // SAFETY: the kernel's text.
     let instruction = unsafe { pointer.read_volatile() };
-    // I-form branch, relative, with link: opcode 18, AA = 0, LK = 1; 24 bits of word offset.
-    if instruction & 0xfc00_0003 != 0x4800_0001 {
-        return false;
-    }
-    let offset = i64::from((instruction << 6) as i32 >> 6 & !3);
-    let target = (lr - 4).wrapping_add_signed(offset);
+    let target = match instruction {
+        // I-form branch, relative, with link: opcode 18, AA = 0, LK = 1; 24 bits of word offset.
+        bl if bl & 0xfc00_0003 == 0x4800_0001 => {
+            let offset = i64::from((bl << 6) as i32 >> 6 & !3);
+            (lr - 4).wrapping_add_signed(offset)
+        }
+        BCTRL => ctr,
+        _ => return false,
+    };
     target <= nip && nip - target < 0x400
 }
+
+/// Branch to CTR with link.
+const BCTRL: u32 = 0x4e80_0421;
 
 /// From the caller of this function on.
 #[inline(never)]
@@ -107,7 +120,7 @@ pub fn here(visit: Visitor<'_>) {
 
 /// From where the frame was interrupted on.
 pub fn of_frame(frame: &TrapFrame, visit: Visitor<'_>) {
-    if visit(frame.pc()) && (!is_caller(frame.lr, frame.nip) || visit(frame.lr as usize)) {
+    if interrupted(frame.nip, frame.lr, frame.ctr, visit) {
         walk(frame.gpr[1], visit);
     }
 }

@@ -1,6 +1,9 @@
 //! This CPU and the others.
 
-use super::firmware::{H_CEDE, H_CPPR, H_IPI, OPAL_START_CPU, START_CPU, hcall, opal};
+use super::firmware::{
+    H_CEDE, H_CPPR, H_IPI, H_SIGNAL_SYS_RESET, H_SUCCESS, OPAL_SIGNAL_SYSTEM_RESET, OPAL_START_CPU,
+    START_CPU, hcall, opal,
+};
 use super::platform::{self, Platform};
 use super::regs::{MSR_EE, MSR_RI, PSSCR, msr, mtspr};
 use super::{LINEAR, area, mmu, timer, trap};
@@ -124,9 +127,17 @@ pub fn send_ipi(cpu: usize) {
     }
 }
 
-/// Not yet: it would be a system reset, which this kernel does not take.
-pub fn send_nmi(_cpu: usize) -> bool {
-    false
+/// Interrupts that CPU whatever it does, by a system reset, which cannot be masked; it does not go on.
+/// False where the firmware cannot: skiboot under QEMU 7.2 has no way to a CPU.
+pub fn send_nmi(cpu: usize) -> bool {
+    let Some(area) = area::of(cpu) else { return false };
+    let number = u64::from(area.number());
+    // Release: pairs with the Acquire in `trap`; the reset follows.
+    area.reset_asked.store(true, Ordering::Release);
+    match platform::get() {
+        Platform::PowerNv => opal(OPAL_SIGNAL_SYSTEM_RESET, [number]) == 0,
+        Platform::Pseries => hcall(H_SIGNAL_SYS_RESET, [number, 0, 0, 0]).0 == H_SUCCESS,
+    }
 }
 
 /// How long a CPU may take to come up, in ns: the host may be busy.

@@ -25,6 +25,8 @@ pub const H_XIRR: u64 = 0x74;
 pub const H_CEDE: u64 = 0xe0;
 /// H_REGISTER_PROC_TBL.
 pub const H_REGISTER_PROC_TBL: u64 = 0x37c;
+/// H_SIGNAL_SYS_RESET.
+pub const H_SIGNAL_SYS_RESET: u64 = 0x380;
 /// QEMU's and KVM's way to RTAS: what the code that `instantiate-rtas` would install does too.
 const H_RTAS: u64 = 0xf000;
 /// Success, of a hypervisor call.
@@ -38,6 +40,8 @@ pub const OPAL_CEC_POWER_DOWN: u64 = 5;
 pub const OPAL_POLL_EVENTS: u64 = 10;
 /// OPAL_START_CPU.
 pub const OPAL_START_CPU: u64 = 41;
+/// OPAL_SIGNAL_SYSTEM_RESET.
+pub const OPAL_SIGNAL_SYSTEM_RESET: u64 = 145;
 
 /// Result of a hypervisor call: its code and what it returned in r4-r7.
 pub fn hcall(call: u64, arguments: [u64; 4]) -> (i64, [u64; 4]) {

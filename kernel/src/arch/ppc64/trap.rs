@@ -6,12 +6,13 @@
 
 use super::firmware::{H_CPPR, H_EOI, H_IPI, H_SET_MODE, H_XIRR, hcall};
 use super::platform::{self, Platform};
-use super::regs::{FSCR, HFSCR, HID0, HID0_HILE, MSR_DR, MSR_EE, mfspr, msr, mtspr};
+use super::regs::{FSCR, HFSCR, HID0, HID0_HILE, MSR_DR, MSR_EE, MSR_IR, mfspr, msr, mtspr};
 use super::{LINEAR, area, console, fault, power, probe, timer};
 use crate::arch::handlers::{self, Fault, FaultKind};
 use crate::arch::ppc64_interrupt as interrupt;
 use core::arch::asm;
 use core::fmt::{self, Write};
+use core::sync::atomic::Ordering;
 
 /// Bytes below r1 that belong to the interrupted function (ELFv2 ABI 2.2.3.4).
 pub const PROTECTED_ZONE: usize = 288;
@@ -24,6 +25,9 @@ pub const FRAME_MARK: u64 = 0x7472_6170_6672_616d;
 /// End of what the vectors take of low memory.
 pub const VECTORS_END: u64 = 0x6000;
 
+/// These two always turn translation off.
+const SYSTEM_RESET: u64 = 0x100;
+const MACHINE_CHECK: u64 = 0x200;
 /// External interrupt (pseries; on powernv9 it is not used).
 const EXTERNAL: u64 = 0x500;
 const DECREMENTER: u64 = 0x900;
@@ -152,6 +156,7 @@ extern "C" fn ppc64_trap(frame: &mut TrapFrame) {
         DECREMENTER => maskable(frame, |_| timer::interrupt()),
         HYPERVISOR_DOORBELL => maskable(frame, doorbell),
         EXTERNAL if platform::get() == Platform::Pseries => maskable(frame, external),
+        SYSTEM_RESET => reset(frame),
         _ if probe::fix_up(frame) => {}
         _ => fatal(frame),
     }
@@ -208,8 +213,29 @@ fn external(frame: &TrapFrame) {
     hcall(H_EOI, [xirr, 0, 0, 0]);
 }
 
+/// Another CPU asks by `cpu::send_nmi`, or the operator (QEMU's `nmi`) asks a silent kernel.
+fn reset(frame: &TrapFrame) -> ! {
+    translate_as(frame);
+    // Acquire: pairs with the Release in `send_nmi`.
+    if area::this().reset_asked.load(Ordering::Acquire)
+        && let Some(handlers) = handlers::get()
+    {
+        (handlers.nmi)(frame);
+    }
+    fatal(frame)
+}
+
+/// Turns translation on if it was on before: the handlers' data may lie where real mode does not reach.
+fn translate_as(frame: &TrapFrame) {
+    if frame.msr & MSR_DR != 0 && msr() & MSR_DR == 0 {
+        // SAFETY: it was on; this code has the same address in both.
+        unsafe { asm!("mtmsrd {}", "isync", in(reg) msr() | MSR_IR | MSR_DR, options(nostack)) };
+    }
+}
+
 /// The kernel faulted: says so, and never comes back.
 fn fatal(frame: &TrapFrame) -> ! {
+    translate_as(frame);
     let area = area::this();
     area.emergencies.set(area.emergencies.get() + 1);
     if area.emergencies.get() > 4 {
@@ -218,7 +244,8 @@ fn fatal(frame: &TrapFrame) -> ! {
         power::fail();
     }
     let mut fault = fault::of(frame);
-    if frame.on_emergency_stack() && msr() & MSR_DR != 0 {
+    let real_mode = matches!(frame.vector(), SYSTEM_RESET | MACHINE_CHECK);
+    if frame.on_emergency_stack() && !real_mode {
         fault.kind = FaultKind::StackOverflow;
     }
     let report = Report { frame, fault };
