@@ -10,6 +10,7 @@ mod mmu;
 mod rcu;
 mod selftest;
 mod smp;
+mod space;
 mod support;
 mod threads;
 mod waiting;
@@ -23,6 +24,7 @@ pub const ALL: &[Suite] = &[
     mmu::SUITE,
     rcu::SUITE,
     selftest::SUITE,
+    space::SUITE,
     smp::SUITE,
     threads::SUITE,
     waiting::SUITE,

@@ -33,6 +33,7 @@ pub mod timer;
 mod tlb;
 mod trap;
 
+pub use crate::arch::s390x_format::S390Dat as Format;
 pub use trap::TrapFrame;
 
 /// 4 KB frames.
