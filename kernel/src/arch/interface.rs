@@ -9,6 +9,7 @@ use crate::addr::{PhysAddr, VirtAddr};
 use crate::boot::EarlyFrames;
 use crate::error::Errno;
 use core::ops::Range;
+use core::sync::atomic::AtomicU64;
 
 // Geometry.
 const _: u32 = current::PAGE_SHIFT;
@@ -92,6 +93,39 @@ const _: fn() -> [(&'static str, Range<usize>); 3] = current::mmu::sections;
 const _: unsafe fn(PhysAddr) -> Result<VirtAddr, Errno> = current::mmu::stack_map;
 /// Takes it back (the end's address); the memory is ordinary again.
 const _: unsafe fn(VirtAddr) -> PhysAddr = current::mmu::stack_unmap;
+
+// space: address spaces of programs.
+/// The format of their tables, in the layouts `page` and `group`.
+type Format = current::Format;
+/// The same in the layout `frag`.
+type FragFormat = current::FragFormat;
+const _: () = super::paging::check::<Format>();
+const _: () = super::paging::check::<FragFormat>();
+/// An address space as the hardware names it: s390x its ASCE, ppc64 its PID.
+type Space = current::space::Space;
+const _: fn(Space) -> u64 = Space::bits;
+/// Makes a root table known to the hardware. EAGAIN: no number is left for it. The root stays a table
+/// of the machine's format until `destroy`.
+const _: unsafe fn(PhysAddr) -> Result<Space, Errno> = current::space::create;
+/// Forgets it, and all its translations on all CPUs. No CPU has it active.
+const _: unsafe fn(Space) = current::space::destroy;
+/// This CPU's user accesses go through it from now on. It is not destroyed while it is active.
+const _: unsafe fn(Space) = current::space::activate;
+/// This CPU's user accesses fault from now on.
+const _: fn() = current::space::deactivate;
+/// Replaces an entry (given in the linear map) of a last-level table that translates the address, by
+/// a value as the manual writes it. No new translation through the old value begins after it; old
+/// ones may last until `flush_pages` or `flush_all`. Meanwhile a program may fault on it.
+const _: unsafe fn(Space, &AtomicU64, VirtAddr, u64) = current::space::replace_page;
+/// The same for an entry of an upper table of that level (0 = root) that pointed to a table.
+const _: unsafe fn(Space, usize, &AtomicU64, VirtAddr, u64) = current::space::replace_table;
+/// No CPU uses an old translation of these leaves (of 2^shift bytes) when it returns.
+const _: fn(Space, &[VirtAddr], u32) = current::space::flush_pages;
+/// No CPU uses an old translation of the space, or an old upper entry, when it returns.
+const _: fn(Space) = current::space::flush_all;
+/// One aligned access by the kernel to the active space.
+const _: fn(VirtAddr) -> Result<u64, Fault> = current::space::user_load;
+const _: unsafe fn(VirtAddr, u64) -> Result<(), Fault> = current::space::user_store;
 
 // probe: one access that may fail.
 const _: fn(usize) -> Result<u64, Fault> = current::probe::load;

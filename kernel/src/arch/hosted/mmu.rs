@@ -10,18 +10,20 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of simulated RAM.
-pub const RAM_SIZE: u64 = 64 << 20;
+pub const RAM_SIZE: u64 = 4 << 30;
 /// It is aligned so, as real RAM is at physical address 0.
 const RAM_ALIGN: usize = 1 << 20;
 
 fn ram() -> usize {
     static RAM: OnceLock<usize> = OnceLock::new();
     *RAM.get_or_init(|| {
-        let layout = Layout::from_size_align(RAM_SIZE as usize, RAM_ALIGN).expect("constants");
+        // A small alignment makes the host hand out untouched pages, which cost nothing until they
+        // are used; the border is found by hand.
+        let layout = Layout::from_size_align(RAM_SIZE as usize + RAM_ALIGN, 8).expect("constants");
         // SAFETY: the size is not zero. The memory is never freed.
         let ram = unsafe { alloc_zeroed(layout) };
         assert!(!ram.is_null(), "no memory for the simulated RAM");
-        ram.expose_provenance()
+        ram.expose_provenance().next_multiple_of(RAM_ALIGN)
     })
 }
 

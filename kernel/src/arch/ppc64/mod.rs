@@ -27,6 +27,10 @@ pub mod probe;
 pub mod space;
 pub mod timer;
 
+/// The format of programs' page tables, in the layouts `page` and `group`.
+pub use crate::arch::ppc64_format::Ppc64Radix4K as Format;
+/// The same in the layout `frag`.
+pub use crate::arch::ppc64_format::Ppc64Radix64K as FragFormat;
 pub use trap::TrapFrame;
 
 /// 64 KB frames.

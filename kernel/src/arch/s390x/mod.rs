@@ -33,7 +33,10 @@ pub mod timer;
 mod tlb;
 mod trap;
 
+/// The format of programs' page tables, in the layouts `page` and `group`.
 pub use crate::arch::s390x_format::S390Dat as Format;
+/// The same in the layout `frag`.
+pub use crate::arch::s390x_format::S390Dat as FragFormat;
 pub use trap::TrapFrame;
 
 /// 4 KB frames.
