@@ -3,7 +3,7 @@
 use ::log::info;
 use fallow::boot::{BootInfo, EarlyFrames};
 use fallow::mm::frame::OnFree;
-use fallow::mm::{self, heap::Global};
+use fallow::mm::{self, heap::Global, stats::kb};
 use fallow::{addr::PhysAddr, arch::current::mmu, cmdline};
 
 #[global_allocator]
@@ -26,5 +26,7 @@ pub fn init(info: &BootInfo) {
         mm::frames().set_on_free(if value == b"1" { OnFree::Poison } else { OnFree::Keep });
     }
     let all: u64 = info.memory.iter().map(|range| range.size()).sum();
-    info!(target: "mm", "{} kB of memory, frames: {}", all >> 10, mm::frames().counts());
+    let counts = mm::frames().counts();
+    let reserved = (all >> 10).saturating_sub(kb(counts.managed));
+    info!(target: "mm", "{} kB of memory, {reserved} kB reserved, frames: {counts}", all >> 10);
 }

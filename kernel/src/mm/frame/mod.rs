@@ -336,43 +336,6 @@ impl FrameAllocator {
         self.descriptor(frame).unwrap_or(&NONE)
     }
 
-    fn wipe(&self, start: Pfn, order: u8) {
-        let on_free = self.poison.get();
-        for number in start.get()..start.get() + (1 << order) {
-            let frame = Pfn::new(number);
-            let memory = mmu::linear(frame.start());
-            match on_free {
-                OnFree::Keep => return,
-                // SAFETY: the frame is this CPU's alone, and mapped.
-                OnFree::Zero => unsafe { memory.write_bytes(0, crate::arch::PAGE_SIZE as usize) },
-                OnFree::Poison => {
-                    // SAFETY: as above.
-                    unsafe { poison::write(memory) };
-                    let descriptor = self.descriptor_of_block(frame);
-                    descriptor.set(Word { poisoned: true, ..descriptor.word() });
-                }
-            }
-        }
-    }
-
-    /// Looks whether somebody wrote into the block while it was free, and forgets the poison.
-    fn check_poison(&self, start: Pfn, order: u8) {
-        for number in start.get()..start.get() + (1 << order) {
-            let descriptor = self.descriptor_of_block(Pfn::new(number));
-            let word = descriptor.word();
-            if !word.poisoned {
-                continue;
-            }
-            descriptor.set(Word { poisoned: false, ..word });
-            let addr = Pfn::new(number).start();
-            // SAFETY: the block is this CPU's alone, and mapped.
-            if let Some(offset) = unsafe { poison::damage(mmu::linear(addr)) } {
-                self.misuses.fetch_add(1, Ordering::Relaxed);
-                super::misuse(format_args!("frame {addr}: written at offset {offset:#x} after it was freed"));
-            }
-        }
-    }
-
     fn report(&self, start: Pfn, misuse: Misuse) {
         self.misuses.fetch_add(1, Ordering::Relaxed);
         let addr: PhysAddr = start.start();

@@ -6,7 +6,10 @@
 //! any build, `init_on_free=1` for zeros in every byte instead (nothing is kept from a former owner;
 //! nothing is checked).
 
+use super::{FrameAllocator, Word};
+use crate::addr::Pfn;
 use crate::arch::PAGE_SIZE;
+use crate::arch::current::mmu;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 /// What to do with a frame that is freed.
@@ -50,7 +53,7 @@ impl Policy {
 ///
 /// # Safety
 /// The frame begins at the pointer and nobody else uses it.
-pub(super) unsafe fn write(frame: *mut u8) {
+unsafe fn write(frame: *mut u8) {
     for word in (0..WORDS).step_by(STRIDE) {
         // SAFETY: within the frame, which is the caller's; aligned as frames are.
         unsafe { frame.cast::<u64>().add(word).write(PATTERN) };
@@ -61,11 +64,53 @@ pub(super) unsafe fn write(frame: *mut u8) {
 ///
 /// # Safety
 /// As for `write`.
-pub(super) unsafe fn damage(frame: *const u8) -> Option<usize> {
+unsafe fn damage(frame: *const u8) -> Option<usize> {
     (0..WORDS)
         .step_by(STRIDE)
         // SAFETY: within the frame, which is the caller's; aligned as frames are. Volatile: that the
         // words are as `write` left them is what is in doubt.
         .find(|&word| unsafe { frame.cast::<u64>().add(word).read_volatile() } != PATTERN)
         .map(|word| word * 8)
+}
+
+impl FrameAllocator {
+    /// Does to a freed block what the policy says. The block is this CPU's alone.
+    pub(super) fn wipe(&self, start: Pfn, order: u8) {
+        let on_free = self.poison.get();
+        for number in start.get()..start.get() + (1 << order) {
+            let frame = Pfn::new(number);
+            let memory = mmu::linear(frame.start());
+            match on_free {
+                OnFree::Keep => return,
+                // SAFETY: the frame is this CPU's alone, and mapped.
+                OnFree::Zero => unsafe { memory.write_bytes(0, PAGE_SIZE as usize) },
+                OnFree::Poison => {
+                    // SAFETY: as above.
+                    unsafe { write(memory) };
+                    let descriptor = self.descriptor_of_block(frame);
+                    descriptor.set(Word { poisoned: true, ..descriptor.word() });
+                }
+            }
+        }
+    }
+
+    /// Looks whether somebody wrote into the block while it was free, and forgets the poison.
+    pub(super) fn check_poison(&self, start: Pfn, order: u8) {
+        for number in start.get()..start.get() + (1 << order) {
+            let descriptor = self.descriptor_of_block(Pfn::new(number));
+            let word = descriptor.word();
+            if !word.poisoned {
+                continue;
+            }
+            descriptor.set(Word { poisoned: false, ..word });
+            let addr = Pfn::new(number).start();
+            // SAFETY: the block is this CPU's alone, and mapped.
+            if let Some(offset) = unsafe { damage(mmu::linear(addr)) } {
+                self.misuses.fetch_add(1, Ordering::Relaxed);
+                crate::mm::misuse(format_args!(
+                    "frame {addr}: written at offset {offset:#x} after it was freed"
+                ));
+            }
+        }
+    }
 }
