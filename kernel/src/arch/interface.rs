@@ -121,6 +121,9 @@ const _: unsafe fn(Space, &AtomicU64, VirtAddr, u64) = current::space::replace_p
 const _: unsafe fn(Space, usize, &AtomicU64, VirtAddr, u64) = current::space::replace_table;
 /// No CPU uses an old translation of these leaves (of 2^shift bytes) when it returns.
 const _: fn(Space, &[VirtAddr], u32) = current::space::flush_pages;
+/// Whether that, and `flush_all`, holds of the emulators, too. If not, another CPU may use an old
+/// translation until it is next interrupted.
+const _: bool = current::space::FLUSH_ENDS;
 /// No CPU uses an old translation of the space, or an old upper entry, when it returns.
 const _: fn(Space) = current::space::flush_all;
 /// One aligned access by the kernel to the active space.

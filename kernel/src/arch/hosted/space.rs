@@ -20,6 +20,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The simulated CPUs forget at once.
+pub const FLUSH_ENDS: bool = true;
+
 /// An address space: the address of its root.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Space(u64);

@@ -95,6 +95,9 @@ pub unsafe fn replace_table(space: Space, level: usize, slot: &AtomicU64, va: Vi
     slot.store(to_memory(new), Ordering::Release);
 }
 
+/// The functions that flush end QEMU's block ([`tlb`]); no stale read was ever seen behind them.
+pub const FLUSH_ENDS: bool = true;
+
 /// Nothing is left to do: `replace_page` has flushed each page on all CPUs, and had to, for IPTE
 /// changes the entry and flushes in one.
 pub fn flush_pages(_space: Space, _pages: &[VirtAddr], _leaf_shift: u32) {}

@@ -11,6 +11,7 @@ use crate::cpus::CpuSet;
 use crate::ktest::{Case, Outcome, Stop, Suite, Test, failed};
 use crate::mm::frame::{Frame, Kind, Request};
 use crate::mm::frames;
+use crate::proc::smp;
 use crate::proc::thread::Spawn;
 use crate::sync::PreemptGuard;
 use crate::{check, check_eq};
@@ -257,6 +258,7 @@ enum Way {
 struct Exchange {
     one: One,
     other: Frame,
+    reader: CpuSet,
     /// The last value that the reader saw.
     seen: AtomicU64,
     /// How often it saw a page that had been taken away.
@@ -315,6 +317,9 @@ impl Exchange {
                 Way::Page => space::flush_pages(one.space, &[VA], Format::LEVELS[LAST].shift),
                 Way::Table | Way::All => space::flush_all(one.space),
             }
+            if !space::FLUSH_ENDS {
+                smp::call_on(self.reader, |_| {}, 0);
+            }
             word(old, 0).store(TAKEN | round, Ordering::Relaxed);
             (old, new) = (new, old);
         }
@@ -330,12 +335,13 @@ fn elsewhere(case: &mut Case<'_>, way: Way) -> Outcome {
     let exchange = Arc::new(Exchange {
         one: One::linked(0, Access::RW)?,
         other: memory(PAGE_SIZE)?,
+        reader: CpuSet::one(case.cpus - 1),
         seen: AtomicU64::new(u64::MAX),
         stale: AtomicUsize::new(0),
         stop: AtomicBool::new(false),
     });
     let (reads, writes) = (Arc::clone(&exchange), Arc::clone(&exchange));
-    let reader = Spawn::new("reader").on(CpuSet::one(case.cpus - 1)).spawn(move |_| reads.read());
+    let reader = Spawn::new("reader").on(exchange.reader).spawn(move |_| reads.read());
     let Ok(reader) = reader else { crate::skip!("no memory for a stack") };
     let writer = Spawn::new("writer").on(CpuSet::one(0)).spawn(move |_| writes.write(way));
     let written = writer.is_ok();
