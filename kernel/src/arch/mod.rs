@@ -58,6 +58,14 @@ pub const RCU_CPUS: usize = MAX_CPUS;
 #[cfg(not(target_os = "none"))]
 pub use current::cpu::THREADS as RCU_CPUS;
 
+/// Words that hold a bit for each page table of a page. On s390x two tables of 2 KB share 4 KB; on
+/// ppc64 up to 256 of 256 bytes share 64 KB. The host tests both formats.
+#[cfg(all(target_os = "none", target_arch = "s390x"))]
+pub const TABLE_WORDS: usize = 1;
+/// Words that hold a bit for each page table of a page.
+#[cfg(not(all(target_os = "none", target_arch = "s390x")))]
+pub const TABLE_WORDS: usize = 4;
+
 /// Log2 of the bytes of a frame: 12 on s390x, 16 on ppc64.
 pub const PAGE_SHIFT: u32 = current::PAGE_SHIFT;
 

@@ -4,6 +4,7 @@
 pub mod cache;
 #[cfg(not(loom))]
 pub mod frame;
+pub mod gather;
 #[cfg(not(loom))]
 pub mod heap;
 pub mod pgtable;

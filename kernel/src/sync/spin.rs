@@ -113,6 +113,14 @@ macro_rules! lock {
                 let held = Held::acquire(self.class, $kind);
                 $guard { data: self.raw.lock(), _held: held, pin }
             }
+            /// Takes the lock as one of another class, of a higher rank: the second of a pair, whose
+            /// order the caller knows.
+            #[track_caller]
+            pub fn lock_as(&self, class: &'static LockClass) -> $guard<'_, T> {
+                let pin = $pin::new();
+                let held = Held::acquire(class, $kind);
+                $guard { data: self.raw.lock(), _held: held, pin }
+            }
             /// Takes the lock if it is free. Any order is allowed, since nothing is waited for.
             pub fn try_lock(&self) -> Option<$guard<'_, T>> {
                 let pin = $pin::new();

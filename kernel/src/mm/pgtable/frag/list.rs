@@ -11,13 +11,13 @@ use crate::arch::paging::ENTRY_BYTES;
 use crate::mm::pgtable::audit::Life;
 use crate::mm::pgtable::memory;
 use crate::sync::atomic::Ordering;
-use crate::sync::{IrqSpinLock, LockClass, Rank};
+use crate::sync::{IrqSpinLock, LockClass, MaySleep, Rank};
 
 /// What the kernel around provides.
 pub trait PageSource<const W: usize>: Sync {
     /// A page-table page of that many bytes, aligned to them, with its descriptor. It is nobody's,
-    /// and may hold anything. It may sleep; `None` if there is no memory.
-    fn new_page(&self, bytes: usize) -> Option<&'static PtPage<W>>;
+    /// and may hold anything. With the token it may wait for memory. `None` if there is none.
+    fn new_page(&self, bytes: usize, ctx: Option<&mut MaySleep>) -> Option<&'static PtPage<W>>;
     /// Takes it back; called from the callback too, so its locks are taken with interrupts off.
     fn free_page(&self, page: &'static PtPage<W>);
     /// Queues `page.rcu`; later [`PtPage::grace_over`] runs, once (see the demands on RCU).
@@ -171,13 +171,13 @@ impl<const W: usize> FragmentList<W> {
         share(Owner { source, fresh: FragState::fresh(fragments), bytes, wipe, list }).map(Self)
     }
 
-    /// A FREE fragment of a listed page, or the first one of a new page. O(1). `None` if there is
-    /// no memory; nothing has changed then.
-    pub fn alloc(&self) -> Option<Fragment<W>> {
+    /// A FREE fragment of a listed page, or the first one of a new page. O(1). With the token it may
+    /// wait for memory. `None` if there is none; nothing has changed then.
+    pub fn alloc(&self, ctx: Option<&mut MaySleep>) -> Option<Fragment<W>> {
         let found = self.0.list.lock().take();
         let fragment = match found {
             Some(found) => found,
-            None => self.first_of_a_new_page()?,
+            None => self.first_of_a_new_page(ctx)?,
         };
         fragment.page.audit.step(fragment.index, Life::Free, Life::Fresh);
         if cfg!(debug_assertions) {
@@ -188,9 +188,9 @@ impl<const W: usize> FragmentList<W> {
         Some(fragment)
     }
 
-    fn first_of_a_new_page(&self) -> Option<Fragment<W>> {
+    fn first_of_a_new_page(&self, ctx: Option<&mut MaySleep>) -> Option<Fragment<W>> {
         // No lock is held: this may sleep. Two CPUs here bring a page each, and both are used.
-        let page = self.0.source.new_page(self.0.bytes)?;
+        let page = self.0.source.new_page(self.0.bytes, ctx)?;
         page.audit.begin();
         // SAFETY: the page is nobody's yet, so it is ours alone.
         unsafe { page.adopt(self.0.clone()) };

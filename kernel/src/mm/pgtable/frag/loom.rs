@@ -10,6 +10,7 @@ use super::{Fragment, FragmentList, PageSource, PtPage};
 use crate::addr::PhysAddr;
 use crate::mm::pgtable::audit::Life;
 use crate::rcu::Deferred;
+use crate::sync::MaySleep;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::*};
 use loom::sync::{Arc, Mutex};
@@ -99,7 +100,7 @@ impl Machine {
 }
 
 impl PageSource<1> for Machine {
-    fn new_page(&self, _bytes: usize) -> Option<Descriptor> {
+    fn new_page(&self, _bytes: usize, _ctx: Option<&mut MaySleep>) -> Option<Descriptor> {
         let mut frames = self.rest.lock().unwrap();
         frames.taken += 1;
         Some(frames.free.pop().expect("out of pages"))
@@ -138,7 +139,7 @@ fn retire(fragment: Fragment<1>) {
 
 fn two_live(machine: &'static Machine) -> (Arc<FragmentList<1>>, Fragment<1>, Fragment<1>) {
     let list = Arc::new(list_of(machine, 2));
-    let (a, b) = (list.alloc().unwrap(), list.alloc().unwrap());
+    let (a, b) = (list.alloc(None).unwrap(), list.alloc(None).unwrap());
     assert!(std::ptr::eq(a.place().0, b.place().0));
     (list, a, b)
 }
@@ -170,7 +171,7 @@ fn retire_against_alloc_and_release() {
         let allocator = {
             let list = list.clone();
             spawn(move || {
-                let c = list.alloc().unwrap();
+                let c = list.alloc(None).unwrap();
                 let reused = c.place().1 == 1;
                 c.release();
                 reused
@@ -214,11 +215,11 @@ fn two_allocators() {
         let other = {
             let list = list.clone();
             spawn(move || {
-                let a = list.alloc().unwrap();
+                let a = list.alloc(None).unwrap();
                 retire(a)
             })
         };
-        let b = list.alloc().unwrap();
+        let b = list.alloc(None).unwrap();
         machine.rcu_turn();
         b.release();
         other.join().unwrap();
@@ -234,7 +235,7 @@ fn two_pages_of_one_list() {
     every_interleaving("two pages, two retirers, callbacks; three of four pending", || {
         let machine = Machine::new();
         let (list, a, b) = two_live(machine);
-        let (c, d) = (list.alloc().unwrap(), list.alloc().unwrap());
+        let (c, d) = (list.alloc(None).unwrap(), list.alloc(None).unwrap());
         retire(a);
         let first = spawn(move || retire(b));
         let second = {
@@ -258,7 +259,7 @@ fn three_fragments_around_a_callback() {
     every_interleaving("three fragments, two retirers, two rounds of callbacks", || {
         let machine = Machine::new();
         let list = Arc::new(list_of(machine, 3));
-        let [a, b, c] = std::array::from_fn(|_| list.alloc().unwrap());
+        let [a, b, c] = std::array::from_fn(|_| list.alloc(None).unwrap());
         let first = {
             spawn(move || {
                 retire(a);
@@ -309,7 +310,7 @@ fn a_reader_against_reuse() {
         let rcu = spawn(|| machine.rcu_turn());
         entry.store(0, Release);
         retire(table);
-        let again = list.alloc().unwrap();
+        let again = list.alloc(None).unwrap();
         publish(&again, 20);
         let reused = machine.number(&again) == number;
         let saw = reader.join().unwrap();

@@ -5,6 +5,7 @@ use super::{Fragment, FragmentList, PageSource, PtPage};
 use crate::addr::PhysAddr;
 use crate::mm::pgtable::audit::Life;
 use crate::rcu::{Deferred, RcuHead};
+use crate::sync::MaySleep;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -40,7 +41,7 @@ impl<const W: usize> Machine<W> {
 }
 
 impl<const W: usize> PageSource<W> for Machine<W> {
-    fn new_page(&self, _bytes: usize) -> Option<&'static PtPage<W>> {
+    fn new_page(&self, _bytes: usize, _ctx: Option<&mut MaySleep>) -> Option<&'static PtPage<W>> {
         let page = self
             .free
             .borrow_mut()
@@ -111,7 +112,7 @@ fn walk<const W: usize>(n: u16, seed: u64) {
         }
         match dice.roll(12) {
             x if x < bias => {
-                let fragment = list.alloc().expect("the machine has pages");
+                let fragment = list.alloc(None).expect("the machine has pages");
                 assert!(!live.iter().any(|other| key(other) == key(&fragment)), "handed out twice");
                 if let Some(then) = retired.remove(&key(&fragment)) {
                     assert!(now > then, "H2: handed out before its grace period was over");
@@ -160,9 +161,9 @@ fn random_walks() {
 fn churn_beside_a_live_twin_takes_one_page() {
     let machine = Machine::<1>::new();
     let list = list_of(machine, 2);
-    let twin = list.alloc().unwrap();
+    let twin = list.alloc(None).unwrap();
     for _ in 0..1000 {
-        let fragment = list.alloc().unwrap();
+        let fragment = list.alloc(None).unwrap();
         used(fragment).retire();
         machine.turn();
         assert_eq!(machine.pages(), 1);
@@ -176,10 +177,10 @@ fn churn_with_slow_grace_periods_is_bounded() {
     for (n, every) in [(2, 8), (3, 8), (16, 100), (64, 100)] {
         let machine = Machine::<1>::new();
         let list = list_of(machine, n);
-        let twin = list.alloc().unwrap();
+        let twin = list.alloc(None).unwrap();
         let mut most = 0;
         for step in 0..10_000 {
-            let fragment = list.alloc().unwrap();
+            let fragment = list.alloc(None).unwrap();
             used(fragment).retire();
             if step % every == 0 {
                 machine.turn();
@@ -199,7 +200,7 @@ fn churn_with_slow_grace_periods_is_bounded() {
 fn many_retired_fragments_are_one_callback() {
     let machine = Machine::<4>::new();
     let list = list_of(machine, 256);
-    let all: Vec<_> = (0..256).map(|_| list.alloc().unwrap()).collect();
+    let all: Vec<_> = (0..256).map(|_| list.alloc(None).unwrap()).collect();
     all.into_iter().for_each(|fragment| used(fragment).retire());
     assert_eq!(machine.queue.borrow().len(), 1);
     machine.turn();

@@ -1,0 +1,151 @@
+//! Ways to free a page table that somebody may still read: what the writer does with it, what a
+//! reader does around a walk.
+//!
+//! | `pgtable.free=` | reader | writer | who did this |
+//! |---|---|---|---|
+//! | [`immediate`] | nothing | frees at once after the flush | kernels without lock-free walkers |
+//! | `ipi` | interrupts off | interrupts the CPUs that ran the address space | Linux' fast GUP on x86 |
+//! | `rcu` | read section | hands over to a grace period, waits for nothing | the default |
+//!
+//! Only the last one is right for a reader who is not in the address space. The others are here to
+//! be tried side by side: a further way is one file, and a line in `ALL`.
+
+pub mod immediate;
+#[cfg(not(loom))]
+pub mod ipi;
+#[cfg(not(loom))]
+pub mod rcu;
+
+use super::users::CpuSet;
+use super::{Fragment, Memory};
+use crate::addr::PhysAddr;
+use crate::sync::{IrqGuard, MaySleep};
+use arrayvec::ArrayVec;
+use core::marker::PhantomData;
+
+/// A way to free page tables.
+pub trait Scheme: Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+    /// What a reader holds during a walk.
+    fn enter<'ctx>(&self, ctx: &'ctx MaySleep) -> Section<'ctx>;
+    /// What a writer does with tables and pages through which no CPU translates any more. `users`
+    /// are the CPUs that ever had the address space. No lock is held. It does not allocate, sleep or
+    /// panic.
+    fn dispose(&self, memory: &'static dyn Memory, users: CpuSet, flushed: FlushedTables);
+}
+
+/// All schemes.
+#[cfg(not(loom))]
+pub const ALL: [&dyn Scheme; 3] = [&immediate::Immediate, &ipi::Ipi, &rcu::Rcu];
+
+/// The scheme of that name.
+#[cfg(not(loom))]
+pub fn named(name: &str) -> Option<&'static dyn Scheme> {
+    ALL.into_iter().find(|scheme| scheme.name() == name)
+}
+
+/// What a reader holds during a walk.
+#[derive(Debug)]
+pub enum Section<'ctx> {
+    /// Nothing: whoever frees does not care.
+    Nothing(PhantomData<&'ctx ()>),
+    /// Interrupts are off on this CPU.
+    Irqs(IrqGuard),
+    /// A read section.
+    #[cfg(not(loom))]
+    Rcu(crate::rcu::RcuReadGuard<'ctx>),
+    /// The lock of a CPU of the model.
+    #[cfg(loom)]
+    Model(loom::sync::MutexGuard<'static, ()>),
+}
+
+/// A reader of page tables. What it finds stays a table while it lives.
+///
+/// It borrows the context, so sleeping meanwhile does not compile:
+/// ```compile_fail,E0502
+/// use fallow::{mm::pgtable::PageTable, arch::s390x_format::S390Dat, sync::{MaySleep, hooks}};
+/// fn sleepy(tables: &PageTable<S390Dat>, ctx: &mut MaySleep) {
+///     let reader = tables.reader(ctx);
+///     hooks::block(ctx, "example", None);
+///     drop(reader);
+/// }
+/// ```
+/// Nor does taking it to another CPU:
+/// ```compile_fail,E0277
+/// use fallow::{mm::pgtable::PageTable, arch::s390x_format::S390Dat, sync::MaySleep};
+/// fn needs_send<T: Send>(_: T) {}
+/// fn moved(tables: &PageTable<S390Dat>, ctx: &MaySleep) {
+///     needs_send(tables.reader(ctx));
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the walk is over when the reader is dropped"]
+pub struct Reader<'ctx> {
+    _section: Section<'ctx>,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<'ctx> Reader<'ctx> {
+    /// Begins a walk as the scheme wants it.
+    pub fn new(scheme: &dyn Scheme, ctx: &'ctx MaySleep) -> Self {
+        Self { _section: scheme.enter(ctx), _not_send: PhantomData }
+    }
+
+    /// For whoever has the address space to himself, at its end: no table goes that he did not free.
+    pub(super) fn exclusive() -> Self {
+        Self { _section: Section::Nothing(PhantomData), _not_send: PhantomData }
+    }
+}
+
+/// The most tables of one batch.
+pub const BATCH_TABLES: usize = 16;
+/// The most pages of one batch.
+pub const BATCH_PAGES: usize = 32;
+
+/// Tables and pages that no CPU translates through any more; walkers may still read the tables.
+///
+/// They come from the gather only, after the flush:
+/// ```compile_fail,E0451
+/// use fallow::mm::pgtable::scheme::FlushedTables;
+/// let flushed = FlushedTables { tables: Default::default(), pages: Default::default() };
+/// ```
+/// A table that was not flushed is not one of them:
+/// ```compile_fail,E0308
+/// use fallow::mm::pgtable::{Memory, detach::DetachedTable, scheme::Scheme, users::CpuSet};
+/// fn unflushed(scheme: &dyn Scheme, memory: &'static dyn Memory, table: DetachedTable) {
+///     scheme.dispose(memory, CpuSet::EMPTY, table);
+/// }
+/// ```
+/// And they are given to a scheme once:
+/// ```compile_fail,E0382
+/// use fallow::mm::pgtable::{Memory, scheme::{FlushedTables, Scheme}, users::CpuSet};
+/// fn twice(scheme: &dyn Scheme, memory: &'static dyn Memory, flushed: FlushedTables) {
+///     scheme.dispose(memory, CpuSet::EMPTY, flushed);
+///     scheme.dispose(memory, CpuSet::EMPTY, flushed);
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "flushed tables are given to the scheme"]
+pub struct FlushedTables {
+    pub(in crate::mm) tables: ArrayVec<Fragment, BATCH_TABLES>,
+    pub(in crate::mm) pages: ArrayVec<PhysAddr, BATCH_PAGES>,
+}
+
+impl FlushedTables {
+    /// Frees all after a grace period, without waiting for it.
+    pub fn free_after_grace_period(self, memory: &'static dyn Memory) {
+        memory.free_data_later(&self.pages);
+        for table in self.tables {
+            table.retire();
+        }
+    }
+
+    /// Frees all at once. Right only if no reader can be left.
+    pub fn free_at_once(self, memory: &'static dyn Memory) {
+        memory.free_data(&self.pages);
+        for table in self.tables {
+            table.release();
+        }
+    }
+}

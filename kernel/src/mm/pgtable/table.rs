@@ -1,0 +1,347 @@
+//! A table as readers and writers see it.
+//!
+//! A reader gets a [`TableRef`] from a guard and may load entries as long as the guard lives. A
+//! writer locks it, looks again whether the table is still linked, and gets a [`TableGuard`], the
+//! only thing that can store. Both deal in values; there is no reference into a live table.
+
+use super::frag::page::TABLE_LOCK_SECOND;
+use super::scheme::Reader;
+use super::{Memory, PtPage, hardware, memory};
+use crate::addr::{PhysAddr, VirtAddr};
+use crate::arch::paging::{self, ENTRY_BYTES, Entry, Page, PagingFormat};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::spin::SpinGuard;
+use core::marker::PhantomData;
+use core::ops::Deref;
+
+/// A table that stays a table for `'rcu`, whether or not it is still linked.
+///
+/// It is not used after the guard:
+/// ```compile_fail,E0505
+/// use fallow::mm::pgtable::{PageTable, scheme::Reader};
+/// use fallow::arch::s390x_format::S390Dat;
+/// fn late(tables: &PageTable<S390Dat>, reader: Reader<'_>) {
+///     let root = tables.root(&reader);
+///     drop(reader);
+///     root.load(0);
+/// }
+/// ```
+/// It is not made without one:
+/// ```compile_fail,E0061
+/// use fallow::mm::pgtable::PageTable;
+/// use fallow::arch::s390x_format::S390Dat;
+/// fn unguarded(tables: &PageTable<S390Dat>) {
+///     let root = tables.root();
+/// }
+/// ```
+/// It cannot store:
+/// ```compile_fail,E0599
+/// use fallow::mm::pgtable::{PageTable, scheme::Reader};
+/// use fallow::arch::s390x_format::S390Dat;
+/// fn store(tables: &PageTable<S390Dat>, reader: &Reader<'_>) {
+///     tables.root(reader).store(0, 0);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct TableRef<'rcu, F> {
+    addr: PhysAddr,
+    level: usize,
+    _guard: PhantomData<(&'rcu (), F)>,
+}
+
+impl<F> Clone for TableRef<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<F> Copy for TableRef<'_, F> {}
+
+impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
+    /// # Safety
+    /// A table of that level was linked there when the guard lived already, or is the root.
+    pub(super) unsafe fn new(addr: PhysAddr, level: usize, _guard: &'rcu Reader<'_>) -> Self {
+        Self { addr, level, _guard: PhantomData }
+    }
+    /// Where it lies.
+    pub fn addr(self) -> PhysAddr {
+        self.addr
+    }
+    /// Its level; the root's is 0.
+    pub fn level(self) -> usize {
+        self.level
+    }
+    /// How many entries it has.
+    pub fn entries(self) -> usize {
+        F::LEVELS[self.level].entries
+    }
+    /// One entry, loaded once (H21), with what it points to visible (H7). A debug build panics where
+    /// it finds a table that was freed.
+    #[inline(always)]
+    #[track_caller]
+    pub fn load(self, index: usize) -> Entry {
+        let raw = self.raw(index);
+        debug_assert!(
+            raw != F::poison(self.level),
+            "a walker met a freed table: {} at {}, entry {index}",
+            F::LEVELS[self.level].name,
+            self.addr
+        );
+        F::decode(self.level, raw)
+    }
+    /// One entry's doubleword.
+    #[inline(always)]
+    pub fn raw(self, index: usize) -> u64 {
+        // Acquire: pairs with the Release of whoever linked a table or a page here: its contents
+        // were written before.
+        paging::from_memory(self.slot(index).load(Ordering::Acquire))
+    }
+    /// The table that an entry points to.
+    pub fn child(self, index: usize) -> Option<Self> {
+        match self.load(index) {
+            Entry::Table(addr) => Some(Self { addr, level: self.level + 1, _guard: PhantomData }),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn slot(self, index: usize) -> &'rcu AtomicU64 {
+        debug_assert!(index < self.entries());
+        let at = PhysAddr::new(self.addr.get() + (index % self.entries() * ENTRY_BYTES) as u64);
+        // SAFETY: within a table that stays one for `'rcu` (the type's promise).
+        unsafe { memory::entry(at) }
+    }
+
+    /// Fills entries of a table that nobody sees yet.
+    pub(super) fn fill_unseen(self, first: usize, entries: impl Iterator<Item = u64>) {
+        for (index, entry) in (first..).zip(entries) {
+            // Relaxed: the table is published with Release.
+            self.slot(index).store(paging::to_memory(entry), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether all entries are empty.
+    fn is_empty(self) -> bool {
+        (0..self.entries()).all(|index| self.raw(index) == F::empty(self.level))
+    }
+}
+
+/// A table and where it hangs.
+#[derive(Debug)]
+pub struct Located<'rcu, F> {
+    /// The table.
+    pub table: TableRef<'rcu, F>,
+    /// The table above it and the entry there; none for the root.
+    pub parent: Option<(TableRef<'rcu, F>, usize)>,
+    /// The first address that it translates.
+    pub base: VirtAddr,
+}
+
+impl<F> Clone for Located<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<F> Copy for Located<'_, F> {}
+
+impl<'rcu, F: PagingFormat> Located<'rcu, F> {
+    /// Locks the table. `None` if it was unlinked meanwhile (H22): look for it again.
+    ///
+    /// Its parent's entry is looked at under the table's own lock. That suffices: whoever unlinks a
+    /// table holds its lock and its parent's, and a parent that is itself unlinked was empty before.
+    pub fn lock(self, memory: &dyn Memory) -> Option<TableGuard<'rcu, F>> {
+        let page = memory.page_of(self.table.addr)?;
+        let lock = page.lock.lock();
+        self.is_linked().then_some(TableGuard { table: Writable(self), _lock: lock })
+    }
+
+    fn is_linked(self) -> bool {
+        self.parent.is_none_or(|(parent, index)| {
+            F::decode(parent.level, parent.raw(index)) == Entry::Table(self.table.addr)
+        })
+    }
+
+    /// Locks the table and its parent, whose locks may be one and the same (H23). `None` if it was
+    /// unlinked meanwhile, or is the root.
+    pub(super) fn lock_with_parent(self, memory: &dyn Memory) -> Option<PairGuard<'rcu, F>> {
+        let (parent, index) = self.parent?;
+        let locks = lock_two(memory.page_of(parent.addr)?, memory.page_of(self.table.addr)?);
+        self.is_linked().then_some(PairGuard { parent, index, at: self, _locks: locks })
+    }
+}
+
+/// The locks of two page-table pages: one lock if it is one page.
+#[derive(Debug)]
+pub struct TwoLocks {
+    // In the order of unlocking.
+    _second: Option<SpinGuard<'static, ()>>,
+    _first: SpinGuard<'static, ()>,
+}
+
+/// Takes the locks of two page-table pages, the one at the lower address first. Several tables lie
+/// in a page, so the two are often one (H23): a `move` from one half to the other, or a directory
+/// below a directory of the same page, must not wait for itself.
+pub fn lock_two(a: &'static PtPage, b: &'static PtPage) -> TwoLocks {
+    if core::ptr::eq(a, b) {
+        return TwoLocks { _second: None, _first: a.lock.lock() };
+    }
+    let (low, high) = if core::ptr::from_ref(a) < core::ptr::from_ref(b) { (a, b) } else { (b, a) };
+    let first = low.lock.lock();
+    TwoLocks { _second: Some(high.lock.lock_as(&TABLE_LOCK_SECOND)), _first: first }
+}
+
+/// A table that its holder may change: its lock is held, and it is linked.
+///
+/// It is found in a [`TableGuard`] or a [`BothGuards`] only.
+#[derive(Debug)]
+pub struct Writable<'rcu, F>(Located<'rcu, F>);
+
+/// A table whose lock is held, and that is still linked: with [`BothGuards`] the only thing that can
+/// store.
+#[derive(Debug)]
+pub struct TableGuard<'rcu, F> {
+    table: Writable<'rcu, F>,
+    _lock: SpinGuard<'static, ()>,
+}
+
+impl<'rcu, F> Deref for TableGuard<'rcu, F> {
+    type Target = Writable<'rcu, F>;
+    fn deref(&self) -> &Self::Target {
+        &self.table
+    }
+}
+
+/// Two tables, perhaps the same one, perhaps with one lock.
+#[derive(Debug)]
+pub struct BothGuards<'rcu, F> {
+    /// The one.
+    pub source: Writable<'rcu, F>,
+    /// The other.
+    pub target: Writable<'rcu, F>,
+    _locks: TwoLocks,
+}
+
+/// Locks two tables. `None` if one was unlinked meanwhile.
+pub fn lock_both<'rcu, F: PagingFormat>(
+    source: Located<'rcu, F>,
+    target: Located<'rcu, F>,
+    memory: &dyn Memory,
+) -> Option<BothGuards<'rcu, F>> {
+    let locks = lock_two(memory.page_of(source.table.addr)?, memory.page_of(target.table.addr)?);
+    (source.is_linked() && target.is_linked()).then_some(BothGuards {
+        source: Writable(source),
+        target: Writable(target),
+        _locks: locks,
+    })
+}
+
+impl<F: PagingFormat> Writable<'_, F> {
+    /// One entry.
+    pub fn load(&self, index: usize) -> Entry {
+        self.0.table.load(index)
+    }
+
+    /// Fills empty entries that lie side by side, in ascending order. A reader may see any prefix
+    /// (H11); another writer sees all or none, for he needs the lock.
+    pub(super) fn publish(&self, first: usize, entries: impl Iterator<Item = u64>) {
+        for (index, entry) in (first..).zip(entries) {
+            let slot = self.0.table.slot(index);
+            debug_assert!(self.0.table.raw(index) == F::empty(self.0.table.level), "an entry is overwritten");
+            // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).
+            slot.store(paging::to_memory(entry), Ordering::Release);
+        }
+    }
+
+    /// The page that begins at `index`, if there is one.
+    pub(super) fn page(&self, index: usize) -> Option<Page> {
+        match self.load(index) {
+            Entry::Page(page) => Some(page),
+            _ => None,
+        }
+    }
+
+    /// Gives a page (a run of entries) other access. True if CPUs must forget the old one.
+    pub(super) fn set_access(&self, space: hardware::Space, index: usize, page: Page) -> bool {
+        let Some(old) = self.page(index) else { return false };
+        let less = |had: bool, has: bool| had && !has;
+        let restricts = less(old.access.read, page.access.read)
+            || less(old.access.write, page.access.write)
+            || less(old.access.execute, page.access.execute);
+        // An invalid entry is never in a TLB; one that gains a right is faulted on again at worst.
+        let hardware_knows = old.access.read;
+        for (part, entry) in run_entries::<F>(page).enumerate() {
+            self.replace(space, index + part, entry, restricts && hardware_knows);
+        }
+        restricts && hardware_knows
+    }
+
+    /// Empties a page's entries and gives the page. CPUs must forget it before it is freed.
+    pub(super) fn clear_page(&self, space: hardware::Space, index: usize) -> Option<Page> {
+        let old = self.page(index)?;
+        let empty = F::empty(self.0.table.level);
+        for part in 0..paging::run::<F>() {
+            self.replace(space, index + part, empty, old.access.read);
+        }
+        Some(old)
+    }
+
+    fn replace(&self, space: hardware::Space, index: usize, entry: u64, hardware_knows: bool) {
+        let slot = self.0.table.slot(index);
+        if hardware_knows {
+            let va =
+                VirtAddr::new(self.0.base.get() + index as u64 * F::LEVELS[self.0.table.level].entry_span());
+            // SAFETY: the entry that translates `va` in the space; its lock is held.
+            unsafe { hardware::replace_page(space, slot, va, entry) };
+        } else {
+            // Release: as in `publish`.
+            slot.store(paging::to_memory(entry), Ordering::Release);
+        }
+    }
+}
+
+/// The entries of a page: one, or a run.
+pub(super) fn run_entries<F: PagingFormat>(page: Page) -> impl Iterator<Item = u64> {
+    let span = F::LEVELS[paging::last::<F>()].entry_span();
+    (0..paging::run::<F>() as u64)
+        .map(move |part| F::page(Page { addr: PhysAddr::new(page.addr.get() + part * span), ..page }))
+}
+
+/// A table and its parent, both locked, the table still linked.
+#[derive(Debug)]
+pub(super) struct PairGuard<'rcu, F> {
+    parent: TableRef<'rcu, F>,
+    index: usize,
+    at: Located<'rcu, F>,
+    _locks: TwoLocks,
+}
+
+impl<F: PagingFormat> PairGuard<'_, F> {
+    /// If the table and its siblings of the same fragment are all empty, takes them all out of the
+    /// parent; they fill `tables` entries. False, and nothing is changed, if one is not (H12, H14).
+    pub(super) fn withdraw(&self, space: hardware::Space, tables: usize) -> bool {
+        let first = self.index & !(tables - 1);
+        let level = &F::LEVELS[self.at.table.level];
+        let base = self.at.base.get() - (self.index - first) as u64 * level.table_span();
+        let sibling = |k: usize| TableRef::<F> {
+            addr: PhysAddr::new(self.first_table(tables).get() + (k * level.bytes()) as u64),
+            ..self.at.table
+        };
+        if !(0..tables).all(|k| sibling(k).is_empty()) {
+            return false;
+        }
+        for k in 0..tables {
+            let va = VirtAddr::new(base + k as u64 * level.table_span());
+            let slot = self.parent.slot(first + k);
+            // SAFETY: the entry of the parent that covers `va`; its lock is held.
+            unsafe {
+                hardware::replace_table(space, self.parent.level, slot, va, F::empty(self.parent.level));
+            }
+        }
+        true
+    }
+
+    /// Where the first table of the fragment lies.
+    pub(super) fn first_table(&self, tables: usize) -> PhysAddr {
+        let before = self.index & (tables - 1);
+        PhysAddr::new(self.at.table.addr.get() - (before * F::LEVELS[self.at.table.level].bytes()) as u64)
+    }
+}

@@ -1,0 +1,67 @@
+//! Unmapping: pages, then the tables that are empty by it.
+
+use super::PageTable;
+use super::scheme::Reader;
+use super::walk::{Next, Path, STEPS};
+use crate::addr::VirtAddr;
+use crate::arch::paging::{self, PagingFormat};
+use crate::mm::gather::TlbGather;
+use crate::sync::MaySleep;
+use core::ops::Range;
+
+impl<F: PagingFormat> PageTable<F> {
+    /// Unmaps the pages of the range and frees them, and the tables that are empty by it. When it
+    /// returns no CPU translates to them. It allocates nothing and cannot fail.
+    pub fn unmap(&self, range: Range<VirtAddr>, ctx: &MaySleep) {
+        debug_assert!(Self::covers(&range));
+        self.unmap_with(range, || self.reader(ctx));
+    }
+
+    /// Unmaps everything, for the end of the address space.
+    pub(super) fn unmap_all(&mut self) {
+        let all = VirtAddr::new(0)..VirtAddr::new(paging::space_bytes::<F>());
+        self.unmap_with(all, Reader::exclusive);
+    }
+
+    fn unmap_with<'ctx>(&self, range: Range<VirtAddr>, reader: impl Fn() -> Reader<'ctx>) {
+        let mut gather = TlbGather::new(self);
+        let mut at = range.start;
+        while at < range.end {
+            // Between two sections: a flush may take long, and some schemes wait in it.
+            gather.flush_if_full();
+            let reader = reader();
+            let mut steps = STEPS;
+            at = match self.next_leaf(&reader, at, range.end, &mut steps) {
+                Next::Done => break,
+                Next::Resume(at) => at,
+                Next::Leaf(path) => self.unmap_leaf(&path, range.end, &mut gather),
+            };
+        }
+        gather.flush();
+    }
+
+    /// Empties the part of one leaf table that lies in the range, as far as the gather has room, and
+    /// detaches what is empty then. Gives the address at which to go on.
+    fn unmap_leaf(&self, path: &Path<'_, F>, end: VirtAddr, gather: &mut TlbGather<'_, F>) -> VirtAddr {
+        let leaf = &F::LEVELS[paging::last::<F>()];
+        let stop = path.end().base.get().saturating_add(leaf.table_span()).min(end.get());
+        let mut at = path.va;
+        {
+            let Some(guard) = path.end().lock(self.memory) else { return at };
+            while at.get() < stop && !gather.is_full() {
+                if let Some(page) = guard.clear_page(self.space, leaf.index(at)) {
+                    gather.page(at, page.addr);
+                }
+                at = VirtAddr::new(at.get() + (1 << F::PAGE_SHIFT));
+            }
+        }
+        if at.get() == stop {
+            // From the leaf up: a parent that lost its last child is empty as well.
+            for level in (1..F::LEVELS.len()).rev() {
+                let Some(table) = self.detach(path.at(level)) else { break };
+                gather.table(table);
+            }
+        }
+        at
+    }
+}

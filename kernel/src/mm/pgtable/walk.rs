@@ -1,0 +1,180 @@
+//! The walker: the one way through the tables, for smaps and munmap and fork.
+//!
+//! It goes up the addresses, in bounded steps, and says where to go on. So no read section is longer
+//! than its bound (H27), and between two of them anything may happen to the tables: the next step
+//! begins at the root again, with an address and nothing else. A mapping that existed before and
+//! after is found; one that changed is seen old or new.
+//!
+//! Rejected: a cursor that keeps its table over the end of a section. It would have to hold the
+//! table, and then everything that frees tables would have to look for cursors.
+
+use super::PageTable;
+use super::scheme::Reader;
+use super::table::{Located, TableRef};
+use crate::addr::VirtAddr;
+use crate::arch::paging::{self, Entry, Page, PagingFormat};
+use crate::sync::MaySleep;
+use arrayvec::ArrayVec;
+use core::ops::Range;
+
+/// What is done with the pages that a walk finds.
+pub trait Visitor {
+    /// A page, its first address, in ascending order. Only values: the page itself may be gone by
+    /// now and is not looked at (H28).
+    fn page(&mut self, va: VirtAddr, page: Page);
+}
+
+impl<V: FnMut(VirtAddr, Page)> Visitor for V {
+    fn page(&mut self, va: VirtAddr, page: Page) {
+        self(va, page);
+    }
+}
+
+/// Entries that one read section looks at, in [`PageTable::walk`].
+pub const STEPS: usize = 1024;
+/// Fewer would not be sure to come any further.
+const LEAST_STEPS: usize = 16;
+
+/// The tables from the root to the one in which an address is translated.
+#[derive(Debug)]
+pub struct Path<'rcu, F> {
+    tables: ArrayVec<TableRef<'rcu, F>, { super::page_table::MAX_LEVELS }>,
+    /// An address below the last of them.
+    pub va: VirtAddr,
+}
+
+impl<'rcu, F: PagingFormat> Path<'rcu, F> {
+    /// The table of that level, and where it hangs.
+    pub fn at(&self, level: usize) -> Located<'rcu, F> {
+        let parent = level.checked_sub(1).map(|above| (self.tables[above], F::LEVELS[above].index(self.va)));
+        Located { table: self.tables[level], parent, base: self.va.align_down(F::LEVELS[level].table_span()) }
+    }
+    /// The last table of the path.
+    pub fn end(&self) -> Located<'rcu, F> {
+        self.at(self.tables.len() - 1)
+    }
+}
+
+/// What the search for the next leaf table found.
+#[derive(Debug)]
+pub enum Next<'rcu, F> {
+    /// A table of the last level; `va` of the path is the address at which to go on in it.
+    Leaf(Path<'rcu, F>),
+    /// Enough for one section; go on here.
+    Resume(VirtAddr),
+    /// No more tables in the range.
+    Done,
+}
+
+impl<F: PagingFormat> PageTable<F> {
+    /// From the root towards the leaf table for `va`, as far as there are tables.
+    pub fn descend<'rcu>(&self, reader: &'rcu Reader<'_>, va: VirtAddr) -> Path<'rcu, F> {
+        let mut tables = ArrayVec::new();
+        let mut table = self.root(reader);
+        loop {
+            tables.push(table);
+            let level = table.level();
+            if level == paging::last::<F>() {
+                break;
+            }
+            match table.child(F::LEVELS[level].index(va)) {
+                Some(child) => table = child,
+                None => break,
+            }
+        }
+        Path { tables, va }
+    }
+
+    /// The path to the leaf table for `va`, if there is one.
+    pub fn leaf<'rcu>(&self, reader: &'rcu Reader<'_>, va: VirtAddr) -> Option<Path<'rcu, F>> {
+        let path = self.descend(reader, va);
+        (path.tables.len() == F::LEVELS.len()).then_some(path)
+    }
+
+    /// The first leaf table that covers an address of `from..end`. Takes one step for each entry it
+    /// looks at.
+    pub(super) fn next_leaf<'rcu>(
+        &self,
+        reader: &'rcu Reader<'_>,
+        from: VirtAddr,
+        end: VirtAddr,
+        steps: &mut usize,
+    ) -> Next<'rcu, F> {
+        let mut at = from;
+        'root: while at < end {
+            let mut path = Path { tables: ArrayVec::new(), va: at };
+            let mut table = self.root(reader);
+            loop {
+                path.tables.push(table);
+                if table.level() == paging::last::<F>() {
+                    path.va = at;
+                    return Next::Leaf(path);
+                }
+                let level = &F::LEVELS[table.level()];
+                let mut index = level.index(at);
+                table = loop {
+                    let Some(left) = steps.checked_sub(1) else { return Next::Resume(at) };
+                    *steps = left;
+                    if let Some(child) = table.child(index) {
+                        break child;
+                    }
+                    // Nothing below this entry: on to the next one's first address.
+                    let Some(next) = at.align_down(level.entry_span()).checked_add(level.entry_span()) else {
+                        return Next::Done;
+                    };
+                    at = next;
+                    index += 1;
+                    if at >= end {
+                        return Next::Done;
+                    }
+                    if index == table.entries() {
+                        continue 'root;
+                    }
+                };
+            }
+        }
+        Next::Done
+    }
+
+    /// Shows the visitor the pages of the range that it finds in so many steps. Gives the address at
+    /// which to go on, in this section or another; `None` when the range is done.
+    pub fn walk_some(
+        &self,
+        reader: &Reader<'_>,
+        range: Range<VirtAddr>,
+        steps: usize,
+        visitor: &mut impl Visitor,
+    ) -> Option<VirtAddr> {
+        let leaf = &F::LEVELS[paging::last::<F>()];
+        let mut steps = steps.max(LEAST_STEPS);
+        let mut at = range.start;
+        while at < range.end {
+            let path = match self.next_leaf(reader, at, range.end, &mut steps) {
+                Next::Leaf(path) => path,
+                Next::Resume(at) => return Some(at),
+                Next::Done => return None,
+            };
+            at = path.va;
+            let table = path.end().table;
+            let stop = path.end().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
+            while at < stop {
+                let Some(left) = steps.checked_sub(1) else { return Some(at) };
+                steps = left;
+                if let Entry::Page(page) = table.load(leaf.index(at)) {
+                    visitor.page(at, page);
+                }
+                at = at.checked_add(1 << F::PAGE_SHIFT)?;
+            }
+        }
+        None
+    }
+
+    /// Shows the visitor all pages of the range, in as many read sections as it takes.
+    pub fn walk(&self, ctx: &MaySleep, range: Range<VirtAddr>, visitor: &mut impl Visitor) {
+        let mut next = Some(range.start);
+        while let Some(at) = next {
+            let reader = self.reader(ctx);
+            next = self.walk_some(&reader, at..range.end, STEPS, visitor);
+        }
+    }
+}
