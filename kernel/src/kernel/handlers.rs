@@ -4,7 +4,7 @@ use fallow::arch::current::{TrapFrame, console, cpu};
 use fallow::arch::handlers::Handlers;
 use fallow::proc::{sched, smp};
 use fallow::sync::token::interrupt;
-use fallow::{panic, rcu};
+use fallow::{mm, panic, rcu};
 
 pub static HANDLERS: Handlers = Handlers {
     timer,
@@ -32,6 +32,7 @@ fn ipi(frame: &TrapFrame) {
     interrupt(|_| {
         panic::answer(frame);
         rcu::interrupted();
+        mm::pgtable::users::answer();
         smp::serve(cpu::id());
     });
 }

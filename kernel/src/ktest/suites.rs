@@ -7,6 +7,7 @@ mod logging;
 mod memory;
 mod memory_smp;
 mod mmu;
+mod pgtable;
 mod rcu;
 mod selftest;
 mod smp;
@@ -22,6 +23,7 @@ pub const ALL: &[Suite] = &[
     memory::SUITE,
     memory_smp::SUITE,
     mmu::SUITE,
+    pgtable::SUITE,
     rcu::SUITE,
     selftest::SUITE,
     space::SUITE,

@@ -10,9 +10,6 @@
 //! whose flush it has not finished (QEMU's `tlbie` returns before other CPUs have left the block that
 //! they translate), so a page too is freed only after a grace period.
 
-#[cfg(not(loom))]
-pub mod frames;
-
 use super::pgtable::PageTable;
 use super::pgtable::detach::DetachedTable;
 use super::pgtable::scheme::{BATCH_PAGES, BATCH_TABLES};

@@ -1,4 +1,5 @@
 //! Figures: what tables cost, in each layout. Each test prints a line and checks its bound.
+#![expect(clippy::expect_used, reason = "tests stop where the test is wrong")]
 
 use super::scheme::rcu::Rcu;
 use super::testing::{Bench, TestMemory, nth};
@@ -16,7 +17,7 @@ fn spread<F: PagingFormat>(memory: &'static TestMemory, layout: Layout, apart: u
     // One frame serves all: the figures are about tables.
     let page = bench.memory.page::<F>(Access::R, 0);
     for k in 0..1024 {
-        tables.map(nth::<F>(k * apart >> F::PAGE_SHIFT), page, &mut bench.ctx).expect("memory");
+        tables.map(nth::<F>((k * apart) >> F::PAGE_SHIFT), page, &mut bench.ctx).expect("memory");
     }
     let minimum = (0..F::LEVELS.len())
         .map(|level| {

@@ -3,13 +3,12 @@
 use super::frag::{PageSource, PtPage as Descriptor};
 use super::layout::Layout;
 use super::scheme::{self, Scheme};
-use super::users::CpuSet;
 use super::{Memory, PtPage, WORDS};
 use crate::addr::{Pfn, PhysAddr};
 use crate::arch::PAGE_SIZE;
+use crate::cpus::CpuSet;
 use crate::mm::cache::ObjectCache;
 use crate::mm::frame::{FrameAllocator, Kind, Request};
-use crate::mm::gather::frames::FrameQueue;
 use crate::rcu;
 use crate::sync::MaySleep;
 use core::ptr::NonNull;
@@ -83,14 +82,10 @@ impl TablePages {
 /// The kernel's memory for page tables.
 pub struct KernelMemory {
     pages: TablePages,
-    waiting: FrameQueue,
 }
 
 static DESCRIPTORS: ObjectCache<PtPage> = ObjectCache::new("page-table pages", crate::mm::frames());
-static MEMORY: KernelMemory = KernelMemory {
-    pages: TablePages::new(crate::mm::frames(), &DESCRIPTORS),
-    waiting: FrameQueue::new(crate::mm::frames(), rcu::call),
-};
+static MEMORY: KernelMemory = KernelMemory { pages: TablePages::new(crate::mm::frames(), &DESCRIPTORS) };
 
 /// The kernel's memory for page tables.
 pub fn memory() -> &'static KernelMemory {
@@ -101,10 +96,6 @@ impl KernelMemory {
     /// Bytes of all page-table pages there are, used or spare.
     pub fn table_bytes(&self) -> usize {
         self.pages.bytes()
-    }
-    /// Frames of programs that wait for a grace period.
-    pub fn frames_waiting(&self) -> usize {
-        self.waiting.waiting()
     }
 }
 
@@ -128,15 +119,15 @@ impl PageSource<WORDS> for KernelMemory {
 }
 
 impl Memory for KernelMemory {
+    /// Each entry held a reference; the frame of the last one waits for a grace period all the same.
     fn free_data(&self, pages: &[PhysAddr]) {
         for page in pages {
-            // SAFETY: `map` was given the frame; unmapped, it is ours. Misuse is reported there.
-            drop(unsafe { crate::mm::frames().adopt(Pfn::containing(*page)) });
+            // SAFETY: `map` was given the reference; unmapped, it is ours.
+            unsafe { crate::mm::shared_frames().put(Pfn::containing(*page)) };
         }
     }
     fn free_data_later(&self, pages: &[PhysAddr]) {
-        // SAFETY: as above.
-        unsafe { memory().waiting.free_later(pages) };
+        self.free_data(pages);
     }
     fn interrupt(&self, cpus: CpuSet) {
         super::users::interrupt(cpus);

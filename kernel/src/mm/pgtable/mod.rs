@@ -40,6 +40,7 @@ mod remap;
 pub mod scheme;
 pub mod table;
 mod unmap;
+#[cfg(not(loom))]
 pub mod users;
 pub mod walk;
 
@@ -58,7 +59,7 @@ pub use layout::Layout;
 pub use page_table::PageTable;
 
 use crate::addr::PhysAddr;
-use users::CpuSet;
+use crate::cpus::CpuSet;
 
 /// Words with a bit for each table of a page-table page.
 pub const WORDS: usize = crate::arch::TABLE_WORDS;

@@ -13,10 +13,10 @@ use super::frag::{FragmentList, Wipe};
 use super::layout::{Layout, Packing};
 use super::scheme::{FlushedTables, Reader, Scheme};
 use super::table::TableRef;
-use super::users::{CpuSet, Users};
 use super::{Fragment, Memory, WORDS, hardware, memory};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::paging::{self, ENTRY_BYTES, PagingFormat};
+use crate::cpus::{AtomicCpuSet, CpuSet};
 use crate::error::Errno;
 use crate::mm::pgtable::audit::Life;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ pub struct PageTable<F: PagingFormat> {
     layout: Layout,
     scheme: &'static dyn Scheme,
     pub(super) memory: &'static dyn Memory,
-    users: Users,
+    users: AtomicCpuSet,
     table_bytes: AtomicUsize,
     _format: PhantomData<F>,
 }
@@ -84,7 +84,7 @@ impl<F: PagingFormat> PageTable<F> {
             };
         }
         let root_fragment = lists[0].alloc(ctx).ok_or(Errno::ENOMEM)?;
-        let root = address::<F>(&root_fragment, Packing::of::<F>(layout, 0));
+        let root = address(&root_fragment, Packing::of::<F>(layout, 0));
         // SAFETY: a new fragment: ours alone.
         unsafe { clear::<F>(root, 0) };
         // SAFETY: an empty root, which stays one until the value is dropped.
@@ -107,7 +107,7 @@ impl<F: PagingFormat> PageTable<F> {
             layout,
             scheme,
             memory,
-            users: Users::new(),
+            users: AtomicCpuSet::new(),
             table_bytes,
             _format: PhantomData,
         })
@@ -131,7 +131,7 @@ impl<F: PagingFormat> PageTable<F> {
     /// The CPU leaves it again (by `deactivate` or by another's `activate`) before the value is
     /// dropped, and the task does not change its CPU in between.
     pub unsafe fn activate(&self, pin: &impl Pinned) {
-        self.users.add(pin.cpu());
+        self.users.insert(pin.cpu());
         // SAFETY: the tables live (the caller).
         unsafe { hardware::activate(self.space) };
     }
@@ -178,7 +178,7 @@ impl<F: PagingFormat> PageTable<F> {
     pub(super) fn fresh_table(&self, level: usize, ctx: Option<&mut MaySleep>) -> Option<Fragment> {
         let packing = self.packing(level);
         let fragment = self.lists[usize::from(self.list_of_level[level])].alloc(ctx)?;
-        let first = address::<F>(&fragment, packing);
+        let first = address(&fragment, packing);
         for table in 0..packing.tables {
             let at = first.get() + (table * F::LEVELS[level].bytes()) as u64;
             // SAFETY: a new fragment: ours alone.
@@ -231,7 +231,7 @@ impl<F: PagingFormat> core::fmt::Debug for PageTable<F> {
 }
 
 /// Where a fragment lies.
-pub(super) fn address<F: PagingFormat>(fragment: &Fragment, packing: Packing) -> PhysAddr {
+pub(super) fn address(fragment: &Fragment, packing: Packing) -> PhysAddr {
     let (page, index) = fragment.place();
     PhysAddr::new(page.block().get() + (usize::from(index) * packing.fragment_bytes()) as u64)
 }

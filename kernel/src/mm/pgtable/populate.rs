@@ -84,8 +84,7 @@ impl<F: PagingFormat> PageTable<F> {
         if guard.load(F::LEVELS[level_above(top)].index(va)) != paging::Entry::Absent {
             return Planted::Again;
         }
-        let Some(first_table) = branch[top].as_ref().map(|table| address::<F>(table, self.packing(top)))
-        else {
+        let Some(first_table) = branch[top].as_ref().map(|table| address(table, self.packing(top))) else {
             return Planted::Need(top);
         };
         for (level, table) in branch.iter_mut().enumerate().skip(top) {
@@ -128,10 +127,10 @@ impl<F: PagingFormat> PageTable<F> {
         let above = level_above(level);
         let (first, tables) = self.entries_of(above, va);
         // A parent with parents: a single table, never a group.
-        let at = address::<F>(parent, self.packing(above));
+        let at = address(parent, self.packing(above));
         // SAFETY: a table of that level, and ours.
         let parent = unsafe { TableRef::<F>::new(at, above, reader) };
-        let first_table = address::<F>(child, self.packing(level));
+        let first_table = address(child, self.packing(level));
         parent.fill_unseen(first, self.table_entries(level, first_table, tables));
     }
 }

@@ -1,15 +1,16 @@
 //! A small kernel around the page tables of a test: frames of its own, grace periods by hand.
+#![expect(clippy::expect_used, reason = "tests stop where the test is wrong")]
 
 use super::frag::PageSource;
 use super::kernel::TablePages;
 use super::scheme::Scheme;
-use super::users::CpuSet;
 use super::{Layout, Memory, PageTable, PtPage, WORDS};
 use crate::addr::{Pfn, PhysAddr, VirtAddr};
 use crate::arch::PAGE_SIZE;
 use crate::arch::current::mmu::linear;
 use crate::arch::current::space::{Hardware, Machine};
 use crate::arch::paging::{Access, Page, PagingFormat};
+use crate::cpus::CpuSet;
 use crate::mm::cache::ObjectCache;
 use crate::mm::frame::{FrameAllocator, Kind, Request};
 use crate::rcu::Deferred;

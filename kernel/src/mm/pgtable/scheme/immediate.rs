@@ -10,8 +10,8 @@
 //! reader there and finds poison.
 
 use super::{FlushedTables, Scheme, Section};
+use crate::cpus::CpuSet;
 use crate::mm::pgtable::Memory;
-use crate::mm::pgtable::users::CpuSet;
 use crate::sync::MaySleep;
 use core::marker::PhantomData;
 

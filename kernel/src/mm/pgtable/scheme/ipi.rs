@@ -11,8 +11,8 @@
 //! has to be sent for this alone.
 
 use super::{FlushedTables, Scheme, Section};
+use crate::cpus::CpuSet;
 use crate::mm::pgtable::Memory;
-use crate::mm::pgtable::users::CpuSet;
 use crate::sync::{IrqGuard, MaySleep};
 
 /// `pgtable.free=ipi`

@@ -16,9 +16,9 @@ pub mod ipi;
 #[cfg(not(loom))]
 pub mod rcu;
 
-use super::users::CpuSet;
 use super::{Fragment, Memory};
 use crate::addr::PhysAddr;
+use crate::cpus::CpuSet;
 use crate::sync::{IrqGuard, MaySleep};
 use arrayvec::ArrayVec;
 use core::marker::PhantomData;
@@ -112,17 +112,17 @@ pub const BATCH_PAGES: usize = 32;
 /// ```
 /// A table that was not flushed is not one of them:
 /// ```compile_fail,E0308
-/// use fallow::mm::pgtable::{Memory, detach::DetachedTable, scheme::Scheme, users::CpuSet};
+/// use fallow::{mm::pgtable::{Memory, detach::DetachedTable, scheme::Scheme}, cpus::CpuSet};
 /// fn unflushed(scheme: &dyn Scheme, memory: &'static dyn Memory, table: DetachedTable) {
-///     scheme.dispose(memory, CpuSet::EMPTY, table);
+///     scheme.dispose(memory, CpuSet::NONE, table);
 /// }
 /// ```
 /// And they are given to a scheme once:
 /// ```compile_fail,E0382
-/// use fallow::mm::pgtable::{Memory, scheme::{FlushedTables, Scheme}, users::CpuSet};
+/// use fallow::{mm::pgtable::{Memory, scheme::{FlushedTables, Scheme}}, cpus::CpuSet};
 /// fn twice(scheme: &dyn Scheme, memory: &'static dyn Memory, flushed: FlushedTables) {
-///     scheme.dispose(memory, CpuSet::EMPTY, flushed);
-///     scheme.dispose(memory, CpuSet::EMPTY, flushed);
+///     scheme.dispose(memory, CpuSet::NONE, flushed);
+///     scheme.dispose(memory, CpuSet::NONE, flushed);
 /// }
 /// ```
 #[derive(Debug)]

@@ -10,8 +10,8 @@
 //! period (H38), so the frame allocator asks RCU to hurry before it gives up.
 
 use super::{FlushedTables, Scheme, Section};
+use crate::cpus::CpuSet;
 use crate::mm::pgtable::Memory;
-use crate::mm::pgtable::users::CpuSet;
 use crate::sync::MaySleep;
 
 /// `pgtable.free=rcu`
