@@ -16,9 +16,10 @@ find_cargo() {
     return 1
 }
 
+packages=$(sed '/^#/d' "$root/xtask/debian-packages" | tr '\n' ' ')
+
 # Installs Debian's packages, if we may.
 setup() {
-    packages=$(sed '/^#/d' "$root/xtask/debian-packages" | tr '\n' ' ')
     if ! command -v apt-get >/dev/null; then
         say "no apt-get here; wanted, by Debian's names: $packages"
         return 2
@@ -31,11 +32,13 @@ setup() {
         return 2
     fi
     say "installing what is missing of: $packages"
+    # A person may watch apt; a log needs only what went wrong.
     log=$(mktemp)
-    $sudo apt-get update >"$log" 2>&1 || say "apt-get update failed; trying with what apt knows"
+    if [ -t 2 ]; then out=/dev/stderr; else out=$log; fi
+    $sudo apt-get update >"$out" 2>&1 || say "apt-get update failed; trying with what apt knows"
     # shellcheck disable=SC2086  # both are lists of words
     if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove \
-        --no-install-recommends $packages >"$log" 2>&1 </dev/null; then
+        --no-install-recommends $packages >"$out" 2>&1 </dev/null; then
         tail -n 15 "$log" >&2
         say "apt-get could not install them (its last words are above)"
         return 2
@@ -43,13 +46,24 @@ setup() {
     rm -f "$log"
 }
 
-if [ "${1-}" = setup ]; then
+case ${1-} in
+setup)
     setup
     exit
-fi
+    ;;
+-h | --help) # before anything is installed
+    cat "$root/xtask/help.txt"
+    exit
+    ;;
+esac
 if ! find_cargo || ! command -v cc >/dev/null; then
-    say "found no $(command -v cc >/dev/null && echo "cargo 1.$want or newer" || echo "C compiler")"
-    [ "${1-}" != doctor ] || exit 2
+    command -v cc >/dev/null && have="a C compiler" || have="no C compiler"
+    find_cargo && have="$have, $cargo" || have="$have, no cargo"
+    say "found $have; wanted: a C compiler, cargo 1.$want or newer"
+    if [ "${1-}" = doctor ]; then
+        say "all that is wanted, as Debian's packages: $packages"
+        exit 2
+    fi
     setup || exit
     if ! find_cargo; then
         say "Debian's cargo is older than 1.$want here: is its security archive in /etc/apt/sources.list?"

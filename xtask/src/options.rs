@@ -7,34 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// `run-qemu.sh --help`: one screen.
-pub const HELP: &str = "\
-Fallow: builds the kernel, boots it in QEMU, runs its tests.
-
-  ./run-qemu.sh [s390x|ppc64] [options]   set up what is missing, build, boot (no word: s390x)
-  ./run-qemu.sh test [--long]             all tests, ends with `N passed, N failed`
-  ./run-qemu.sh doctor                    only look at what is there and what is wanted
-
-Boot:
-  --machine M      s390x, powernv9 (what `ppc64` means), pseries, pseries-slof
-  --cpus N         1 to 16, default 2
-  --mem M          megabytes, or with a unit: 64M, 4G
-  --append WORDS   kernel command line; words after `--` go to init
-  --initrd FILE    initial RAM disk
-  --run COMMAND    run a program in the guest, give its exit status
-  --test GLOB      run the kernel's tests that match `suite.test` (`*` and `?`), power off
-  --icount         count instructions: the same run every time (1 CPU; not powernv9 of QEMU 7.2)
-  --gdb            wait for gdb on port 1234
-  --release        the fast kernel (default), or --checked with all debug checks (default of --test)
-  --silence N      give up after N silent seconds (default 60, more on a busy host; 0: never)
-  --qemu DIR       take QEMU from there: a folder of binaries, or the root of another Debian
-Test:
-  --long           the long versions; --seconds N sets how long each torture test runs
-  --only TEXT      only the suites whose name contains TEXT;  --qemu DIR as above
-
-On a terminal Ctrl-A x leaves, Ctrl-A Ctrl-A sends one Ctrl-A. Ctrl-C goes to the guest if it has
-programs (--initrd), else it leaves as well. Without a terminal the guest boots and powers off.
-Exit status: 0 passed, 1 a test failed, 2 usage or missing tool, 3 kernel panic, 124 guest silent.
-";
+pub const HELP: &str = include_str!("../help.txt");
 
 mod raw {
     use std::path::PathBuf;
