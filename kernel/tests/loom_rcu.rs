@@ -241,6 +241,7 @@ fn call_rcu_against_the_begin_of_a_grace_period() {
             world.call(0);
         });
         let reader = spawn(|| {
+            world.rcu.quiescent(1); // Then the section that follows is not waited for.
             world.read();
             world.rcu.unwatch(1);
         });
@@ -275,6 +276,7 @@ fn cookies_against_the_begin_of_a_grace_period() {
             over && during
         });
         let reader = spawn(|| {
+            world.rcu.quiescent(1); // Then the section that follows is not waited for.
             world.read();
             world.rcu.unwatch(1);
         });
@@ -354,13 +356,12 @@ fn a_barrier_against_a_move() {
         let placed = world.rcu.barrier_begin();
         assert_eq!(placed, 1, "one CPU has callbacks, whichever it is");
         let before = world.rcu.lengths(1).queued() == 2;
+        while world.rcu.invoke_one(0) {}
+        assert!(!world.rcu.barrier_is_complete(), "the barrier did not wait for it");
         World::grace_period(&mut world.driver());
-        loop {
+        while !world.rcu.barrier_is_complete() {
             // This CPU's thread invokes; the dying CPU's has stopped.
             while world.rcu.invoke_one(0) {}
-            if world.rcu.barrier_is_complete() {
-                break;
-            }
             yield_now();
         }
         assert_eq!(world.object.times_freed(), 1, "the barrier did not wait for it");

@@ -59,10 +59,8 @@ impl<'a, E: Environment, const N: usize> Driver<'a, E, N> {
             }
         }
         // What was removed before a `call_rcu` (by the list's lock) and before a cookie (by its
-        // fence) comes before this fence; the samples, and `pending`, after it. Three partners. The
-        // fence in `watch`: a CPU that we see unwatched will see all that is removed. The fence in
-        // `poll_state`. And the Acquire in `report`, which finds what we store in `pending`: sections
-        // after a report come after what was removed.
+        // fence) comes before this fence, the samples after it. Pairs with the fence in `watch`: a CPU
+        // that we see unwatched will see all that is removed; and with the one in `poll_state`.
         fence(Ordering::SeqCst);
         let mut watched = 0;
         for (number, cpu) in rcu.cpus.iter().enumerate() {
@@ -71,8 +69,10 @@ impl<'a, E: Environment, const N: usize> Driver<'a, E, N> {
                 watched |= 1 << number;
             }
         }
-        // Relaxed: released by the fence.
-        rcu.pending.store(watched, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `report`: sections after a report come after what was
+        // removed. (The fence is a release, too; this one also passes on what the fences of others
+        // published, in a model that counts fences as an order of their own.)
+        rcu.pending.store(watched, Ordering::Release);
         GracePeriod { driver: self }
     }
 }

@@ -76,7 +76,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     pub(super) fn report(&self, bits: usize) {
         // Release: the sections of this CPU come before it; pairs with the Acquire in
         // `GracePeriod::is_quiet`. Acquire: the sections to come come after it; pairs with the
-        // fence in `Driver::begin`, so that they do not see what was removed before.
+        // Release in `Driver::begin`, so that they do not see what was removed before.
         let before = self.pending.fetch_and(!bits, Ordering::AcqRel);
         if before & bits != 0 && before & !bits == 0 {
             self.env.wake_driver();
