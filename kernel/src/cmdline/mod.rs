@@ -6,8 +6,9 @@
 //! asks for it by name. Reading again costs microseconds, a few times per boot.
 //!
 //! Every function is total: the bytes come from whoever started the machine, and need be neither
-//! UTF-8 nor sensible. What is not understood is logged and skipped, as Linux does: an unknown word is kept for init
-//! ([`CommandLine::for_init`]), a bad value leaves the default. Words after `--` are init's.
+//! UTF-8 nor sensible. What is not understood is logged and skipped, as Linux does: an unknown word
+//! is kept for init ([`CommandLine::for_init`]), a bad value leaves the default. Words after `--`
+//! are init's.
 
 mod number;
 mod params;
@@ -34,8 +35,8 @@ impl<'a> CommandLine<'a> {
         Words::before_dashes(self.0)
     }
 
-    /// The value of the last word with that name (`-` and `_` are the same letter, as in Linux). A word without
-    /// `=` has an empty value. `None` if the name does not occur or its value is bad.
+    /// The value of the last word with that name (`-` and `_` are the same letter, as in Linux). A
+    /// word without `=` has an empty value. `None` if the name does not occur or its value is bad.
     pub fn text(self, name: &str) -> Option<&'a [u8]> {
         self.words().filter(|word| word.is_named(name) && params::check(word).is_ok()).last().map(|w| w.value)
     }

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-/// One word, `name` or `name=value`; a double quote at either end of the value (or of the word) is taken off.
+/// One word, `name` or `name=value`; a double quote at either end of the value (or of the word) is
+/// taken off.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Word<'a> {
     /// What stands before the first `=`, or all of it.

@@ -25,8 +25,8 @@ fn timer() {
     });
 }
 
-/// Another CPU wants something: to know what this one does, because it panics; a function called; or
-/// just that this one looks at its run queue, which it does on its way out of the interrupt.
+/// Another CPU wants something: to know what this one does, because it panics; a function called;
+/// or just that this one looks at its run queue, which it does on its way out of the interrupt.
 fn ipi(frame: &TrapFrame) {
     let _watch = rcu::irq_enter();
     interrupt(|_| {

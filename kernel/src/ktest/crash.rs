@@ -1,5 +1,5 @@
-//! Crashes on request, `fallow.crash=HOW`: the panic's report, and the runner's verdicts, are tested
-//! from outside with these.
+//! Crashes on request, `fallow.crash=HOW`: the panic's report, and the runner's verdicts, are
+//! tested from outside with these.
 
 use crate::arch::current::{cpu, mmu};
 use crate::cpus::CpuSet;
@@ -89,8 +89,8 @@ impl Deferred for Twice {
     fn grace_over(&'static self) {}
 }
 
-/// Does it inside a read section, with another token than the section borrows: what the types forbid
-/// compiles then, and is to be caught by name.
+/// Does it inside a read section, with another token than the section borrows: what the types
+/// forbid compiles then, and is to be caught by name.
 fn in_section(ctx: &mut MaySleep, what: fn(&mut MaySleep)) {
     // SAFETY: not sound, a task has one token; the kernel ends here.
     let mut other = unsafe { MaySleep::mint() };

@@ -30,8 +30,8 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Glob match in steps bounded by the product of the lengths: only the last `*` is tried again, since an earlier
-/// one that takes more cannot help.
+/// Glob match in steps bounded by the product of the lengths: only the last `*` is tried again,
+/// since an earlier one that takes more cannot help.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star = None;

@@ -2,8 +2,8 @@
 //!
 //! A file of tests is a module here with a `pub const SUITE: Suite`, and one line in
 //! [`suites::ALL`]. A test is a function that gets a [`Case`] and returns an [`Outcome`]; the
-//! `check!` macros return early from it, so a failed test fails alone. What panics is a bug of the kernel and
-//! ends the run. Registration by linker section was rejected: a list one can read is one
+//! `check!` macros return early from it, so a failed test fails alone. What panics is a bug of the
+//! kernel and ends the run. Registration by linker section was rejected: a list one can read is one
 //! line of work, and cannot be lost by a linker.
 //!
 //! Results are KTAP version 1 on the console.

@@ -1,9 +1,9 @@
 //! The console lock.
 //!
-//! Not one of `sync`'s: those check ranks, count preemption and panic when they are misused, and all
-//! of that wants to log. This one turns interrupts off (a handler may log), spins, and can be broken
-//! for good: after [`break_lock`], which a panic calls, nobody waits for it any more. Lines of
-//! several CPUs may then mix; the panic keeps the others quiet by its own means.
+//! Not one of `sync`'s: those check ranks, count preemption and panic when they are misused, and
+//! all of that wants to log. This one turns interrupts off (a handler may log), spins, and can be
+//! broken for good: after [`break_lock`], which a panic calls, nobody waits for it any more. Lines
+//! of several CPUs may then mix; the panic keeps the others quiet by its own means.
 //!
 //! A CPU that faults while it holds the lock reaches the panic, hence breaks it; nothing else logs
 //! from within the console's driver, so no CPU waits for itself.
@@ -41,7 +41,8 @@ impl Drop for ConsoleGuard {
             // Release: pairs with the Acquire in `lock`.
             LOCKED.store(false, Ordering::Release);
         }
-        // SAFETY: pairs with `irq_save` in `lock`; a guard is not `Send` by use: it lives within one call.
+        // SAFETY: pairs with `irq_save` in `lock`; a guard is not `Send` by use: it lives within
+        // one call.
         unsafe { cpu::irq_restore(self.irqs) };
     }
 }

@@ -1,8 +1,8 @@
 //! Asking the other CPUs what they are doing.
 //!
-//! The reporter names a CPU in one word and interrupts it; that CPU marks the word as its own, says what it
-//! does, marks the word as done and stops. It marks the word before it speaks, so a CPU that comes
-//! too late finds that nobody asks any more, and stops without a word.
+//! The reporter names a CPU in one word and interrupts it; that CPU marks the word as its own, says
+//! what it does, marks the word as done and stops. It marks the word before it speaks, so a CPU
+//! that comes too late finds that nobody asks any more, and stops without a word.
 
 use super::{REPORTER, report};
 use crate::arch::current::{TrapFrame, cpu, timer};
@@ -16,8 +16,8 @@ static ASKED: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
 const DONE: usize = usize::MAX - 1;
 
-/// How long a CPU may take to take the interrupt, and how long to speak, in nanoseconds. An emulator
-/// with one thread for all CPUs runs each for 100 ms at a time.
+/// How long a CPU may take to take the interrupt, and how long to speak, in nanoseconds. An
+/// emulator with one thread for all CPUs runs each for 100 ms at a time.
 const PATIENCE: u64 = 1_000_000_000;
 const SPEAKING: u64 = 10_000_000_000;
 

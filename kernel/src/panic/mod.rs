@@ -1,13 +1,15 @@
 //! The end of the kernel by its own mistake.
 //!
-//! One CPU reports: the message, where, which task with which locks, the registers if the mistake was a fault, the functions that
-//! led there. Then it asks every other CPU, one after the other, for its own functions, and ends the
-//! run with status 3. Nothing here allocates or waits for a lock.
+//! One CPU reports: the message, where, which task with which locks, the registers if the mistake
+//! was a fault, the functions that led there. Then it asks every other CPU, one after the other,
+//! for its own functions, and ends the run with status 3. Nothing here allocates or waits for a
+//! lock.
 //!
 //! * Two CPUs panic at once: the first reports, the second waits to be asked, says its message too.
 //! * A panic within the report: one line, and the end.
-//! * A CPU that does not answer (it spins with interrupts off) is asked by an interrupt that it cannot
-//!   mask, where the machine has one; if it still does not answer it is named, after a bounded time.
+//! * A CPU that does not answer (it spins with interrupts off) is asked by an interrupt that it
+//!   cannot mask, where the machine has one; if it still does not answer it is named, after a
+//!   bounded time.
 //! * Somebody holds the console lock: it is broken first.
 
 mod ask;

@@ -40,7 +40,8 @@ fn spawn_and_join(case: &mut Case<'_>) -> Outcome {
     Ok(())
 }
 
-/// More threads than CPUs, over and over: each runs once, and all stacks come back (the runner looks).
+/// More threads than CPUs, over and over: each runs once, and all stacks come back (the runner
+/// looks).
 fn storm(case: &mut Case<'_>) -> Outcome {
     let runs = Arc::new(AtomicUsize::new(0));
     for round in 1..=25 {

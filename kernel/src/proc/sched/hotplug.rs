@@ -1,13 +1,13 @@
 //! CPUs that stop running threads, and come back.
 //!
 //! Offline means offline to this kernel: the CPU runs no thread, takes no part in RCU and waits for
-//! interrupts with nothing to do. It is not handed back to the firmware; that would exercise the firmware's
-//! code, not ours. The boot CPU stays.
+//! interrupts with nothing to do. It is not handed back to the firmware; that would exercise the
+//! firmware's code, not ours. The boot CPU stays.
 //!
 //! A CPU takes itself offline, in its idle thread: so nothing of it is in the middle of anything.
 //! Threads that wait in its queue move to others, sleepers are woken early (every sleep allows
-//! that) and sleep again elsewhere, and blocked threads are placed when they are woken. A
-//! thread that may run on this CPU only runs on any other meanwhile.
+//! that) and sleep again elsewhere, and blocked threads are placed when they are woken. A thread
+//! that may run on this CPU only runs on any other meanwhile.
 
 use super::queue::QUEUES;
 use super::{ONLINE, wake};

@@ -1,8 +1,8 @@
 //! What a CPU does when no thread wants it: looks for one elsewhere, then waits for an interrupt.
 //!
-//! Why it does not sleep on work: it looks with interrupts off, and `cpu::idle` ends at an interrupt
-//! that came since. Whoever puts a thread into this queue sends one afterwards: every thread comes
-//! before the idle thread (`RunQueue::put`).
+//! Why it does not sleep on work: it looks with interrupts off, and `cpu::idle` ends at an
+//! interrupt that came since. Whoever puts a thread into this queue sends one afterwards: every
+//! thread comes before the idle thread (`RunQueue::put`).
 
 use super::queue::{IDLE, QUEUES, WAITING};
 use super::{Leave, hotplug, leave_cpu, online_cpus};

@@ -4,10 +4,11 @@
 //! reader sees at once who runs next. A CPU that has nothing to do takes threads from others.
 //!
 //! # Why a thread never runs on two CPUs
-//! It is in at most one run queue, and runs only by being taken from it, under its lock. The one that
-//! switches away from a thread puts it back (or leaves it Blocked) *and switches* with the lock held; the next
-//! thread gives the lock back when it stands on its own stack ([`finish_switch`]). So whoever finds a
-//! thread in a queue, to run it here or to steal it, finds its registers saved.
+//! It is in at most one run queue, and runs only by being taken from it, under its lock. The one
+//! that switches away from a thread puts it back (or leaves it Blocked) *and switches* with the
+//! lock held; the next thread gives the lock back when it stands on its own stack
+//! ([`finish_switch`]). So whoever finds a thread in a queue, to run it here or to steal it, finds
+//! its registers saved.
 //!
 //! # Why a wake-up is never lost
 //! Blocking and waking take the lock of the same run queue: the one that the thread's `cpu` names,
@@ -19,9 +20,10 @@
 //! own stack, gives the dead one's share of its memory up ([`Thread::bury`]).
 //!
 //! # Locks
-//! A run queue's lock has the rank [`Rank::RUN_QUEUE`] and no other is taken under it, not even
-//! a second run queue's: who moves a thread takes it out under the one lock, says where it goes, and
-//! puts it in under the other. Between the two it is Ready and in no queue, so nobody else moves it.
+//! A run queue's lock has the rank [`RUN_QUEUE`](crate::sync::Rank::RUN_QUEUE) and no other is taken under it, not even a
+//! second run queue's: who moves a thread takes it out under the one lock, says where it goes, and
+//! puts it in under the other. Between the two it is Ready and in no queue, so nobody else moves
+//! it.
 
 mod clock;
 mod hotplug;
@@ -159,7 +161,8 @@ fn leave_cpu(how: Leave) {
         context::switch(from, to);
         finish_switch();
     }
-    // Back on this stack, perhaps on another CPU. Dropping `irqs` restores this thread's interrupts.
+    // Back on this stack, perhaps on another CPU. Dropping `irqs` restores this thread's
+    // interrupts.
 }
 
 /// The end of every switch, on the stack of the thread that now runs.

@@ -243,3 +243,7 @@ fn first_for(list: &mut LinkedList<Ready>, cpu: usize) -> Option<ThreadRef> {
     }
     place.remove()
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

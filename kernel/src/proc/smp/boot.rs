@@ -7,12 +7,12 @@ use crate::boot::BootInfo;
 use crate::error::Errno;
 use crate::proc::{sched, thread};
 
-/// How long a CPU that the firmware has started may take to arrive, in nanoseconds: generous, since the
-/// host may be busy with everything else.
+/// How long a CPU that the firmware has started may take to arrive, in nanoseconds: generous, since
+/// the host may be busy with everything else.
 const PATIENCE: u64 = 10_000_000_000;
 
-/// Starts the CPUs that the machine has, at most `limit`, and waits until each is up. One that does not
-/// come up is named and left out.
+/// Starts the CPUs that the machine has, at most `limit`, and waits until each is up. One that does
+/// not come up is named and left out.
 pub fn start_others(info: &BootInfo, limit: usize) {
     if info.cpus_found > info.cpus.len() {
         log::warn!(target: "smp", "{} CPUs found, {MAX_CPUS} are supported: the others stay off", info.cpus_found);

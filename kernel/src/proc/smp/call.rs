@@ -1,8 +1,8 @@
 //! Calling a function on other CPUs.
 //!
 //! Each CPU has one request, in which it says what it wants of whom: a function, an argument, and
-//! the set of CPUs that have not run it yet. A CPU that is interrupted looks through the requests of
-//! all CPUs for its own bit. So a call to one CPU and a call to all cost one request, nothing is
+//! the set of CPUs that have not run it yet. A CPU that is interrupted looks through the requests
+//! of all CPUs for its own bit. So a call to one CPU and a call to all cost one request, nothing is
 //! allocated, and a caller waits for nobody but those it asked. Rejected: a queue at each receiver,
 //! which needs a node for each receiver of a call.
 //!
@@ -18,7 +18,8 @@ use crate::sync::{PerCpu, Pinned, PreemptGuard};
 use core::cell::UnsafeCell;
 
 /// # Invariants
-/// `work` is written by the request's own CPU while `waiting` is empty, and read by the CPUs in `waiting` only.
+/// `work` is written by the request's own CPU while `waiting` is empty, and read by the CPUs in
+/// `waiting` only.
 struct Request {
     work: UnsafeCell<(fn(usize), usize)>,
     waiting: AtomicCpuSet,
@@ -35,8 +36,8 @@ static REQUESTS: PerCpu<Request> = PerCpu::new(
 /// Runs `work(argument)` on each of the CPUs, on others as an interrupt, and returns when all have
 /// run it. The CPUs must be online, or have been.
 ///
-/// Not in an interrupt: this CPU's request may be in use. Not while another CPU may wait for something that this
-/// one holds with interrupts off.
+/// Not in an interrupt: this CPU's request may be in use. Not while another CPU may wait for
+/// something that this one holds with interrupts off.
 pub fn call_on(cpus: CpuSet, work: fn(usize), argument: usize) {
     let pin = PreemptGuard::new();
     debug_assert_eq!(current().irq_depth(), 0, "call_on in an interrupt");

@@ -7,8 +7,8 @@ use crate::error::Errno;
 use crate::sync::context::TaskContext;
 use core::fmt::Write;
 
-/// An idle thread for that CPU, and the end of the stack on which it begins. It is never freed: a CPU that was
-/// started may run on it even if it was given up for dead.
+/// An idle thread for that CPU, and the end of the stack on which it begins. It is never freed: a
+/// CPU that was started may run on it even if it was given up for dead.
 pub fn idle_thread(cpu: usize) -> Result<(ThreadRef, VirtAddr), Errno> {
     let mut name = arrayvec::ArrayString::<15>::new();
     // "idle/" and two digits fit.

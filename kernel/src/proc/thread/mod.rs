@@ -3,12 +3,13 @@
 //! A thread is one block of memory: its stack, and at the high end the [`Thread`] itself. One
 //! allocation makes a thread and one frees it, and a thread that runs off its stack hits the guard
 //! page at the low end, never its own description. Rejected: a description on the heap, whose
-//! allocation is a second thing that can fail, and a table of all threads, which bounds their number.
+//! allocation is a second thing that can fail, and a table of all threads, which bounds their
+//! number.
 //!
 //! # Who keeps the block alive
 //! The thread itself, until it has left its stack for the last time, and the [`JoinHandle`], if
-//! there is one. The thread's own share is given up not by the thread but by the one that runs after
-//! it on that CPU, when the switch is over: nobody frees the stack he stands on.
+//! there is one. The thread's own share is given up not by the thread but by the one that runs
+//! after it on that CPU, when the switch is over: nobody frees the stack he stands on.
 
 mod block;
 mod idle;
@@ -54,13 +55,14 @@ pub enum Priority {
     High,
 }
 
-/// A thread. It begins with the context that the locks count on: `cpu::current_task` points to both.
+/// A thread. It begins with the context that the locks count on: `cpu::current_task` points to
+/// both.
 ///
 /// # Invariants
 /// * `cpu` changes only under the lock of the run queue that it names; so do `state`, the links and
 ///   `wake_at` (a thread's run queue is the one that `cpu` names).
-/// * It is in the ready list of that run queue only if `state` is Ready, and in its list of sleepers only
-///   if `state` is Blocked.
+/// * It is in the ready list of that run queue only if `state` is Ready, and in its list of
+///   sleepers only if `state` is Blocked.
 /// * `saved` is valid whenever the thread does not run and no switch from it is under way.
 #[repr(C)]
 pub struct Thread {

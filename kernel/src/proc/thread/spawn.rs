@@ -94,8 +94,8 @@ impl JoinHandle {
         self.wait_for_last_share();
     }
 
-    /// Who buries the thread tells us first and gives the thread's share up next, a few instructions
-    /// later with interrupts off. After this, dropping the handle frees the block.
+    /// Who buries the thread tells us first and gives the thread's share up next, a few
+    /// instructions later with interrupts off. After this, dropping the handle frees the block.
     fn wait_for_last_share(&self) {
         // Acquire: pairs with the Release in `Thread::release`.
         while self.0.shares.load(Ordering::Acquire) != 1 {
