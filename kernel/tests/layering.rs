@@ -33,6 +33,7 @@ fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|(_, prefixes)| prefixes.iter().any(named))
 }
 
+#[expect(clippy::expect_used, reason = "a test")]
 fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a folder") {
         let path = entry.expect("an entry").path();
