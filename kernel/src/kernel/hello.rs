@@ -26,6 +26,10 @@ pub fn hello(info: &'static BootInfo) {
     for complaint in line.complaints() {
         warn!(target: "cmdline", "{complaint}");
     }
+    if let Some(initrd) = info.initrd {
+        let (start, size) = (initrd.start().get(), initrd.size());
+        info!(target: "boot", "initrd: {} kB at {start:#x}", size.div_ceil(1024));
+    }
     match symbols::kernel() {
         Some(symbols) => info!(target: "boot", "{} symbols", symbols.count()),
         None => warn!(target: "boot", "no symbol table: back traces will be numbers"),
@@ -35,11 +39,12 @@ pub fn hello(info: &'static BootInfo) {
 /// The last boot line. It is printed with `quiet`, too.
 pub fn last_line(info: &BootInfo) {
     let memory: u64 = info.memory.iter().map(|range| range.size()).sum();
+    let cpus = sched::online_cpus().len();
     log::line(format_args!(
-        "boot: ready in {} ns: {}, {} CPUs, {} MB, {} KB pages, console {}; Ctrl-A x leaves",
+        "boot: ready in {} ns: {}, {cpus} CPU{}, {} MB, {} KB pages, console {}; Ctrl-A x leaves",
         timer::now(),
         info.machine,
-        sched::online_cpus().len(),
+        if cpus == 1 { "" } else { "s" },
         memory >> 20,
         PAGE_SIZE >> 10,
         console::name(),

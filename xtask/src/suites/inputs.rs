@@ -55,13 +55,13 @@ fn inputs(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -
             name: "an initrd of zeros",
             guest: Guest { initrd: Some(initrd), ..guest("") },
             status: stop::PASS,
-            says: &["initrd", "boot: ready in"],
+            says: &["boot: initrd: 1024 kB at", "boot: ready in"],
         },
         Case {
             name: "fewer CPUs than there are",
             guest: guest("nr_cpus=1"),
             status: stop::PASS,
-            says: &["boot: ready in"],
+            says: &["boot: ready in", " 1 CPU,"],
         },
         Case {
             name: "more CPUs than 16",
