@@ -1,0 +1,380 @@
+//! Puts known bugs into the page tables, one at a time, and shows that a test sees each of them.
+//!
+//! `cargo test -p fallow --test pgtable_mutants -- --ignored --nocapture` (some minutes;
+//! `MUTANT='flush|group'` picks by name)
+//!
+//! Each mutant replaces a text in a copy of the workspace under `target/`. What could deceive: a
+//! text that is no longer there (each must occur exactly once); a build that cargo takes for up to
+//! date (files are written anew, never copied with their times, and the copy has target folders of
+//! its own); a failure that is another's (only the named tests are run, and they must say what is
+//! expected of them); a test that fails always (all that are named are run first without a mutant).
+//!
+//! Not here, since the tests would hang and not fail: a lock that is taken twice (H23).
+#![cfg(not(loom))]
+#![expect(clippy::expect_used, reason = "a test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Who must see it.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    /// An ordinary test of the library.
+    Host,
+    /// A test of the library under the model checker.
+    Loom,
+}
+
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    right: &'static str,
+    wrong: &'static str,
+    by: By,
+    test: &'static str,
+    says: &'static str,
+}
+
+const fn mutant(
+    name: &'static str,
+    file: &'static str,
+    right: &'static str,
+    wrong: &'static str,
+    by: By,
+    test: &'static str,
+    says: &'static str,
+) -> Mutant {
+    Mutant { name, file, right, wrong, by, test, says }
+}
+
+const MUTANTS: &[Mutant] = &[
+    mutant(
+        "a pending fragment counts as free",
+        "pgtable/frag/state.rs",
+        "self.used[word] | self.dead[word];",
+        "self.used[word];",
+        By::Host,
+        "frag::explore",
+        "H2",
+    ),
+    mutant(
+        "retired is free at once",
+        "pgtable/frag/state.rs",
+        "let next = self.with(index, Stage::Late);",
+        "let next = self.with(index, Stage::Free);",
+        By::Host,
+        "frag::explore",
+        "H2",
+    ),
+    mutant(
+        "a second callback for one page",
+        "pgtable/frag/state.rs",
+        "if self.in_flight() { (next, Owed::Nothing) }",
+        "if false { (next, Owed::Nothing) }",
+        By::Host,
+        "frag::explore",
+        "H",
+    ),
+    mutant(
+        "latecomers are covered by the running grace period",
+        "pgtable/frag/state.rs",
+        "if self.in_flight() { (next, Owed::Nothing) }",
+        "if self.in_flight() { (next.armed(), Owed::Nothing) }",
+        By::Host,
+        "frag::explore",
+        "H35",
+    ),
+    mutant(
+        "the callback frees the latecomers too",
+        "pgtable/frag/state.rs",
+        "(used, dead & used)).armed()",
+        "(used & !dead, 0))",
+        By::Host,
+        "frag::explore",
+        "H",
+    ),
+    mutant(
+        "the callback does not queue itself again",
+        "pgtable/frag/state.rs",
+        "() if next.in_flight() => Owed::CallRcu,",
+        "() if next.in_flight() => Owed::Nothing,",
+        By::Host,
+        "frag::explore",
+        "covered",
+    ),
+    mutant(
+        "the page is given back while a fragment is pending",
+        "pgtable/frag/state.rs",
+        "!self.any(|used, dead| used | dead)",
+        "!self.any(|used, _| used)",
+        By::Host,
+        "frag::explore",
+        "H",
+    ),
+    mutant(
+        "an empty page is kept for reuse",
+        "pgtable/frag/state.rs",
+        "            () if next.is_empty() => Owed::FreePage,\n",
+        "",
+        By::Host,
+        "frag::explore",
+        "H15",
+    ),
+    mutant(
+        "a page with nothing but pending fragments is listed",
+        "pgtable/frag/state.rs",
+        "!self.is_empty() && self.first_free().is_some()",
+        "!self.is_empty() && (self.first_free().is_some() || self.in_flight())",
+        By::Host,
+        "frag::explore",
+        "H8",
+    ),
+    mutant(
+        "no reuse while the twin is pending",
+        "pgtable/frag/state.rs",
+        "!self.is_empty() && self.first_free().is_some()",
+        "!self.is_empty() && !self.in_flight() && self.first_free().is_some()",
+        By::Host,
+        "frag::explore",
+        "H8",
+    ),
+    mutant(
+        "release gives the page back whatever its twins are",
+        "pgtable/frag/state.rs",
+        "if next.is_empty() { Owed::FreePage } else { Owed::Nothing }",
+        "Owed::FreePage",
+        By::Host,
+        "frag::explore",
+        "H",
+    ),
+    mutant(
+        "the middle of the list is not unlinked",
+        "pgtable/frag/list.rs",
+        "Some(prev) => prev.next.set(next),",
+        "Some(_) => self.head = next,",
+        By::Host,
+        "frag::walks",
+        "panicked",
+    ),
+    mutant(
+        "a fragment is freed under its reader",
+        "pgtable/scheme/mod.rs",
+        "table.retire();\n",
+        "table.release();\n",
+        By::Host,
+        "a_parked_reader",
+        "panicked",
+    ),
+    mutant(
+        "a walk cache outlives its table",
+        "pgtable/page_table.rs",
+        "if everything || !tables.is_empty() {",
+        "if everything {",
+        By::Host,
+        "model::s390x_frag",
+        " at 0x",
+    ),
+    mutant(
+        "pages are not flushed",
+        "pgtable/page_table.rs",
+        "} else if !pages.is_empty() {",
+        "} else if false {",
+        By::Host,
+        "model::s390x_frag",
+        " at 0x",
+    ),
+    mutant(
+        "rights that were taken away are not flushed",
+        "pgtable/map.rs",
+        "gather.changed(at);",
+        "",
+        By::Host,
+        "model::s390x_frag",
+        " at 0x",
+    ),
+    mutant(
+        "a moved page is still at its old address",
+        "pgtable/remap.rs",
+        "gather.changed(from);",
+        "",
+        By::Host,
+        "model::s390x_frag",
+        " at 0x",
+    ),
+    mutant(
+        "unmapped pages are not freed",
+        "pgtable/unmap.rs",
+        "gather.page(at, page.addr);",
+        "gather.changed(at);",
+        By::Host,
+        "model::s390x_frag",
+        "panicked",
+    ),
+    mutant(
+        "empty is zero",
+        "pgtable/page_table.rs",
+        "let empty = paging::to_memory(F::empty(level));",
+        "let empty = paging::to_memory(0 & F::empty(level));",
+        By::Host,
+        "model::s390x_frag",
+        "panicked",
+    ),
+    mutant(
+        "a group goes when one of its tables is empty",
+        "pgtable/table.rs",
+        "if !(0..tables).all(|k| sibling(k).is_empty()) {",
+        "if !sibling(self.index - first).is_empty() {",
+        By::Host,
+        "groups_go",
+        "panicked",
+    ),
+    mutant(
+        "a walk ends at the end of a table",
+        "pgtable/walk.rs",
+        "continue 'root;",
+        "return Next::Done;",
+        By::Host,
+        "a_walk_in_small",
+        "panicked",
+    ),
+    mutant(
+        "memory that was allocated for nothing is kept",
+        "pgtable/populate.rs",
+        "branch.into_iter().flatten().for_each(Fragment::release);",
+        "drop(branch);",
+        By::Host,
+        "a_failed_map",
+        "panicked",
+    ),
+    mutant(
+        "the parent is not looked at again under the lock",
+        "pgtable/table.rs",
+        "self.is_linked().then_some(TableGuard",
+        "true.then_some(TableGuard",
+        By::Loom,
+        "a_group_that_is_refilled",
+        "panicked",
+    ),
+    mutant(
+        "the second fault installs a group of its own",
+        "pgtable/populate.rs",
+        "if guard.load(F::LEVELS[level_above(top)].index(va)) != paging::Entry::Absent {",
+        "if false {",
+        By::Loom,
+        "a_group_is_published",
+        "panicked",
+    ),
+    mutant(
+        "a fragment is reused under a walker",
+        "pgtable/scheme/mod.rs",
+        "table.retire();\n",
+        "table.release();\n",
+        By::Loom,
+        "a_fragment_is_not_reused",
+        "H2",
+    ),
+    mutant(
+        "a table is published without release",
+        "pgtable/table.rs",
+        "            // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).\n            slot.store(paging::to_memory(entry), Ordering::Release);",
+        "            slot.store(paging::to_memory(entry), Ordering::Relaxed);",
+        By::Loom,
+        "pgtable::loom",
+        "panicked",
+    ),
+    mutant(
+        "the last count is dropped without acquire",
+        "pgtable/frag/counted.rs",
+        "fence(Ordering::Acquire);",
+        "",
+        By::Loom,
+        "the_last_count",
+        "Causality",
+    ),
+    mutant(
+        "a page is given back while the callback needs its owner",
+        "pgtable/frag/page.rs",
+        "let count = self.owner.with_mut(|owner| unsafe { (*owner).take() });",
+        "let count: Option<Shared<Owner<W>>> = None;",
+        By::Loom,
+        "frag::loom::end_of_the_mm",
+        "panicked",
+    ),
+];
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name();
+        if name == "target" || name == ".git" {
+            continue;
+        }
+        let (from, to) = (entry.path(), to.join(&name));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::write(&to, fs::read(&from).expect("a file")).expect("a file");
+        }
+    }
+}
+
+/// Runs tests in the copy; says whether they passed, and what they said.
+fn run(copy: &Path, by: By, tests: &[&str]) -> (bool, String) {
+    let target =
+        copy.with_file_name(if by == By::Loom { "pgtable-mutants-loom" } else { "pgtable-mutants-host" });
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(copy).args(["test", "--offline", "-q", "-p", "fallow", "--lib"]);
+    match by {
+        By::Loom => command.arg("--release").env("RUSTFLAGS", "--cfg loom"),
+        By::Host => command.env_remove("RUSTFLAGS"),
+    };
+    let done = command
+        .arg("--")
+        .args(tests)
+        .env("CARGO_TARGET_DIR", target)
+        .env("RUST_BACKTRACE", "0")
+        // One function differs from the build before.
+        .env("CARGO_INCREMENTAL", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .output()
+        .expect("cargo starts");
+    let said = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (done.status.success(), said)
+}
+
+#[test]
+#[ignore = "some minutes; run it by name"]
+fn every_mutant_is_caught() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let scratch: PathBuf = root.join("target").join("pgtable-mutants");
+    copy(root, &scratch);
+    let only = std::env::var("MUTANT").unwrap_or_default();
+    let chosen = |mutant: &&Mutant| only.split('|').any(|text| mutant.name.contains(text));
+    for by in [By::Host, By::Loom] {
+        let tests: Vec<&str> = MUTANTS.iter().filter(chosen).filter(|m| m.by == by).map(|m| m.test).collect();
+        let (passed, said) = if tests.is_empty() { (true, String::new()) } else { run(&scratch, by, &tests) };
+        assert!(passed, "the tests fail without a mutant:\n{said}");
+    }
+    let mut missed = vec![];
+    for mutant in MUTANTS.iter().filter(chosen) {
+        let file = scratch.join("kernel/src/mm").join(mutant.file);
+        let text = fs::read_to_string(&file).expect("a source");
+        let places = text.matches(mutant.right).count();
+        assert_eq!(places, 1, "{}: its text occurs {places} times in {}", mutant.name, mutant.file);
+        fs::write(&file, text.replace(mutant.right, mutant.wrong)).expect("a file");
+        let (passed, said) = run(&scratch, mutant.by, &[mutant.test]);
+        fs::write(&file, text).expect("a file");
+        let built = !said.contains("could not compile");
+        let caught = !passed && built && said.contains(mutant.says);
+        let reason =
+            said.lines().skip_while(|line| !line.contains("panicked at")).nth(1).unwrap_or("").trim();
+        println!("{} {} by {}: {reason}", if caught { "caught" } else { "MISSED" }, mutant.name, mutant.test);
+        if !caught {
+            missed.push(format!("{}:\n{said}", mutant.name));
+        }
+    }
+    assert!(missed.is_empty(), "{} mutants not caught:\n{}", missed.len(), missed.join("\n\n"));
+}
