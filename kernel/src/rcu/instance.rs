@@ -158,7 +158,8 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         }
         // SAFETY: claimed just now; it stays until its callback runs (the caller).
         let queued = unsafe { self.cpus[cpu].list.lock().queue(head) };
-        if queued.len % FLOOD == 0 {
+        if queued.len == FLOOD + 1 {
+            // The driver sees it by itself at its next look; now it looks at once.
             self.hurry(self.poll_state());
         } else if queued.first {
             self.env.wake_driver();
@@ -254,9 +255,10 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         Seq::from_raw(self.seq.load(Ordering::Acquire)).has_reached(cookie.0)
     }
 
-    /// Whether grace periods hurry.
+    /// Whether grace periods hurry: somebody asked, or a CPU is flooded with callbacks.
     pub fn is_hurried(&self) -> bool {
         !self.current().has_reached(Seq::from_raw(self.hurried.load(Ordering::Relaxed)))
+            || self.cpus.iter().any(|cpu| cpu.list.lock().len() > FLOOD)
     }
 
     /// Whether somebody waits for a grace period.
