@@ -135,6 +135,14 @@ impl Code {
     }
 }
 
+impl Code {
+    /// The function's name, if it has one.
+    pub fn name(&self) -> Option<&'static str> {
+        let back = usize::from(self.is_return);
+        Some(kernel()?.lookup(self.address.checked_sub(back)?)?.name)
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let back = usize::from(self.is_return);

@@ -1,10 +1,10 @@
 //! What the machine calls: the table that joins interrupts to the layers above.
 
-use fallow::arch::current::{TrapFrame, console, cpu};
+use fallow::arch::current::{TrapFrame, cpu};
 use fallow::arch::handlers::Handlers;
 use fallow::proc::{sched, smp};
 use fallow::sync::token::interrupt;
-use fallow::{mm, panic, rcu};
+use fallow::{log, mm, panic, rcu};
 
 pub static HANDLERS: Handlers = Handlers {
     timer,
@@ -39,6 +39,9 @@ fn ipi(frame: &TrapFrame) {
 
 /// Nobody reads the console yet: what is typed is dropped, so that it does not interrupt again.
 fn console_input() {
-    let mut buffer = [0; 64];
-    while console::read(&mut buffer) == buffer.len() {}
+    let _watch = rcu::irq_enter();
+    interrupt(|_| {
+        let mut buffer = [0; 64];
+        while log::input(&mut buffer) == buffer.len() {}
+    });
 }

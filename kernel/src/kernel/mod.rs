@@ -36,7 +36,7 @@ extern "Rust" fn kernel_main(info: &'static BootInfo) -> ! {
 fn main_thread(ctx: &mut MaySleep, info: &'static BootInfo) {
     let limit = cmdline::get().number("nr_cpus").unwrap_or(u64::MAX);
     smp::start_others(info, usize::try_from(limit).unwrap_or(usize::MAX));
-    threads::start();
+    threads::start(ctx);
     hello::last_line(info);
     finish::finish(ctx);
 }

@@ -6,16 +6,21 @@ use fallow::error::Errno;
 use fallow::mm::{self, frame::Reclaim};
 use fallow::proc::sched;
 use fallow::proc::thread::Spawn;
+use fallow::sync::MaySleep;
 use fallow::{cmdline, rcu};
 
 /// Starts RCU's threads: one that drives grace periods, and one for each CPU that invokes its
 /// callbacks. They run before all others: everybody's memory waits for them.
-pub fn start() {
+pub fn start(ctx: &mut MaySleep) {
     if let Some(seconds) = cmdline::get().number("rcupdate.rcu_cpu_stall_timeout") {
         rcu::kernel::set_stall_timeout(seconds * 1_000_000_000);
     }
     if let Err(error) = start_rcu() {
         panic!("RCU's threads do not start: {error:?}");
+    }
+    // It may begin on another CPU. Who waits for a grace period needs it there.
+    while !rcu::global::RCU.is_driven() {
+        sched::sleep(ctx, 100_000);
     }
     // Never refused: there is room for the few that the kernel has.
     let _ = mm::frames().on_shortage(Reclaim::Wait(rcu::reclaim));

@@ -2,34 +2,45 @@
 //!
 //! Not one of `sync`'s: those check ranks, count preemption and panic when they are misused, and
 //! all of that wants to log. This one turns interrupts off (a handler may log), spins, and can be
-//! broken for good: after [`break_lock`], which a panic calls, nobody waits for it any more. Lines
-//! of several CPUs may then mix; the panic keeps the others quiet by its own means.
+//! broken for good: after [`speak`], which a panic calls, nobody waits for it any more, and one CPU
+//! alone is heard. Only who was in the middle of a line then may still mix its rest in.
 //!
 //! A CPU that faults while it holds the lock reaches the panic, hence breaks it; nothing else logs
 //! from within the console's driver, so no CPU waits for itself.
 
 use crate::arch::current::cpu;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static LOCKED: AtomicBool = AtomicBool::new(false);
-static BROKEN: AtomicBool = AtomicBool::new(false);
+/// The one CPU that is heard, once the lock is broken.
+static SPEAKER: AtomicUsize = AtomicUsize::new(EVERYBODY);
+const EVERYBODY: usize = usize::MAX;
 
 /// The right to write to the console; given back on drop.
 pub struct ConsoleGuard {
     held: bool,
+    heard: bool,
     irqs: bool,
+}
+
+impl ConsoleGuard {
+    /// Whether this CPU may write: not while another one panics.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard
+    }
 }
 
 /// Waits for the console.
 pub(super) fn lock() -> ConsoleGuard {
     let irqs = cpu::irq_save();
     loop {
-        if BROKEN.load(Ordering::Relaxed) {
-            return ConsoleGuard { held: false, irqs };
+        let speaker = SPEAKER.load(Ordering::Relaxed);
+        if speaker != EVERYBODY {
+            return ConsoleGuard { held: false, heard: speaker == cpu::id(), irqs };
         }
         // Acquire: pairs with the Release in `drop`.
         if LOCKED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            return ConsoleGuard { held: true, irqs };
+            return ConsoleGuard { held: true, heard: true, irqs };
         }
         cpu::relax();
     }
@@ -47,9 +58,10 @@ impl Drop for ConsoleGuard {
     }
 }
 
-/// From now on nobody waits for the console: the kernel panics, and who holds it may be the one.
-pub fn break_lock() {
-    BROKEN.store(true, Ordering::Relaxed);
+/// From now on that CPU alone is heard, and nobody waits for the console: the kernel panics, and who
+/// holds the lock may be the one.
+pub fn speak(cpu: usize) {
+    SPEAKER.store(cpu, Ordering::Relaxed);
 }
 
 /// The console, to keep: a panic elsewhere must get through all the same, and a test shows it.

@@ -12,9 +12,9 @@ mod line;
 mod lock;
 
 pub use level::console_filter;
-pub use lock::{break_lock, hold_for_test};
+pub use lock::{hold_for_test, speak};
 
-use crate::arch::current::timer;
+use crate::arch::current::{console, timer};
 use core::fmt::{self, Write};
 use line::LineWriter;
 use log::{Level, Log, Metadata, Record};
@@ -57,6 +57,12 @@ pub fn line(message: fmt::Arguments<'_>) {
     raw(format_args!("{} {message}\n", Stamp(timer::now())));
 }
 
+/// Takes what was typed, at most the buffer's length; 0 if nothing.
+pub fn input(buffer: &mut [u8]) -> usize {
+    let _console = lock::lock();
+    console::read(buffer)
+}
+
 /// Nanoseconds since boot, as Linux prints them: seconds, and microseconds behind the point.
 struct Stamp(u64);
 
@@ -70,7 +76,10 @@ impl fmt::Display for Stamp {
 /// Text as it is: test results, panics, the last words. In one piece: lines of other CPUs come
 /// before or after it.
 pub fn raw(text: fmt::Arguments<'_>) {
-    let _lock = lock::lock();
+    let console = lock::lock();
+    if !console.is_heard() {
+        return;
+    }
     let mut writer = LineWriter::new();
     // An error can only come from a `Display` that refuses; what it wrote before is shown.
     let _ = writer.write_fmt(text);

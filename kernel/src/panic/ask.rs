@@ -34,8 +34,12 @@ pub(super) fn others(this: usize) {
         }
         if ASKED.compare_exchange(2 * cpu, NOBODY, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             log::raw(format_args!("CPU {cpu} does not answer\n"));
-        } else if !wait(SPEAKING, || ASKED.load(Ordering::Acquire) == DONE) {
-            log::raw(format_args!("CPU {cpu} does not finish\n"));
+        } else {
+            let finished = wait(SPEAKING, || ASKED.load(Ordering::Acquire) == DONE);
+            log::speak(this);
+            if !finished {
+                log::raw(format_args!("CPU {cpu} does not finish\n"));
+            }
         }
     }
 }
@@ -59,10 +63,17 @@ fn speak(what: &dyn Fn()) {
     let this = cpu::id();
     // AcqRel: pairs with the reporter's accesses: it speaks no line while this CPU does.
     if ASKED.compare_exchange(2 * this, 2 * this + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        log::speak(this);
         what();
-        ASKED.store(DONE, Ordering::Release);
-        cpu::halt();
+        finish(this);
     }
+}
+
+/// This CPU has spoken. If it took so long that the reporter went on, another CPU is asked by now,
+/// and the word stays as it is.
+fn finish(this: usize) -> ! {
+    let _ = ASKED.compare_exchange(2 * this + 1, DONE, Ordering::Release, Ordering::Relaxed);
+    cpu::halt()
 }
 
 /// A second CPU panics: it waits for its turn.
@@ -76,8 +87,21 @@ pub(super) fn wait_to_be_asked(what: &dyn Fn()) -> ! {
 /// Interrupted with interrupts off, because it did not answer: speaks if it is still asked, and
 /// stops.
 pub fn answer_nmi(frame: &TrapFrame) -> ! {
+    let this = cpu::id();
+    if ASKED.load(Ordering::Acquire) == 2 * this + 1 {
+        // It had just begun to speak when this cut it off: once more, from the beginning.
+        log::speak(this);
+        tell(frame);
+        finish(this);
+    }
     answer(frame);
     cpu::halt()
+}
+
+/// What this CPU was doing.
+fn tell(frame: &TrapFrame) {
+    report::task();
+    report::frame(frame, false);
 }
 
 /// Called in each inter-CPU interrupt: does nothing unless another CPU panics.
@@ -85,9 +109,6 @@ pub fn answer(frame: &TrapFrame) {
     if REPORTER.load(Ordering::Relaxed) == super::NOBODY {
         return;
     }
-    speak(&|| {
-        report::task();
-        report::frame(frame, false);
-    });
+    speak(&|| tell(frame));
     // Not asked, or too late. If the reporter comes to this CPU it interrupts it again.
 }

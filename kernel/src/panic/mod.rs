@@ -78,7 +78,7 @@ fn die(cause: &Cause<'_>) -> ! {
         Err(_) => ask::wait_to_be_asked(&|| cause.show("Kernel panic as well")),
     }
     rank::stop_checking();
-    log::break_lock();
+    log::speak(this);
     cause.show("Kernel panic - not syncing");
     ask::others(this);
     log::raw(format_args!("---[ end Kernel panic ]---\n"));
@@ -87,6 +87,7 @@ fn die(cause: &Cause<'_>) -> ! {
 
 /// The report itself failed.
 fn nested(cause: &Cause<'_>) -> ! {
+    log::speak(cpu::id());
     if PANICS.fetch_add(1, Ordering::Relaxed) == 0 {
         log::raw(format_args!("\nKernel panic within the panic: {}\n", cause.message));
         exit(Status::Panic)

@@ -40,12 +40,23 @@ pub(super) fn frame(frame: &TrapFrame, registers: bool) {
     });
 }
 
+/// Whether a function only brings the panic about, or reports it: not what one wants to know.
+fn is_of_the_panic(name: &str) -> bool {
+    ["fallow::panic::", "<fallow::panic::", "core::panicking::", "__rustc::rust_begin_unwind"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 /// The functions that a walk visits.
 pub(super) fn trace(walk: &mut dyn FnMut(Visit<'_>)) {
     log::raw(format_args!("Call trace:\n"));
     let mut shown = 0;
     walk(&mut |address| {
-        log::raw(format_args!("  {}\n", Code::return_to(address)));
+        let code = Code::return_to(address);
+        if shown == 0 && code.name().is_some_and(is_of_the_panic) {
+            return true;
+        }
+        log::raw(format_args!("  {code}\n"));
         shown += 1;
         shown < MOST
     });

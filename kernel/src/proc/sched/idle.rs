@@ -1,8 +1,9 @@
 //! What a CPU does when no thread wants it: looks for one elsewhere, then waits for an interrupt.
 //!
 //! Why it does not sleep on work: it looks with interrupts off, and `cpu::idle` ends at an
-//! interrupt that came since. Whoever puts a thread into this queue sends one afterwards: every
-//! thread comes before the idle thread (`RunQueue::put`).
+//! interrupt that came since. Another CPU that puts a thread into this queue sends one afterwards:
+//! every thread comes before the idle thread (`RunQueue::put`). What this CPU itself put in since it
+//! looked shows in the idle thread's `need_resched`.
 
 use super::queue::{IDLE, QUEUES, WAITING};
 use super::{Leave, hotplug, leave_cpu, online_cpus};
@@ -10,6 +11,7 @@ use crate::arch::current::cpu;
 use crate::cpus::CpuSet;
 use crate::proc::thread::Thread;
 use crate::rcu;
+use crate::sync::context::current;
 use crate::sync::{IrqGuard, Pinned, PreemptGuard};
 use core::sync::atomic::Ordering;
 
@@ -40,7 +42,11 @@ fn wait(irqs: &IrqGuard) {
     let this = irqs.cpu();
     IDLE.insert(this);
     rcu::idle_enter();
-    cpu::idle();
+    // RCU may just have learnt of the last quiescent state and woken its thread, which then stands
+    // in this very queue: nobody sends this CPU an interrupt for what it did itself.
+    if !current().need_resched() {
+        cpu::idle();
+    }
     rcu::idle_exit();
     IDLE.remove(this);
 }

@@ -123,17 +123,29 @@ pub fn current_name(cpu: usize) -> Option<TaskName> {
     QUEUES.of(cpu).lock().current_name()
 }
 
-/// The one place where a thread leaves its CPU.
+/// Leaves the CPU; and again, as long as that is asked for meanwhile. A loop, so that a storm of
+/// wishes does not nest on this stack.
 fn leave_cpu(how: Leave) {
+    let irqs_were_on = cpu::irq_save();
+    leave_once(how);
+    while irqs_were_on && current().need_resched() && current().preemptible() {
+        leave_once(Leave::Yield);
+    }
+    // SAFETY: pairs with `irq_save` above. A wish that another CPU has from here on comes with an
+    // interrupt.
+    unsafe { cpu::irq_restore(irqs_were_on) };
+}
+
+/// The one place where a thread leaves its CPU. Interrupts are off.
+fn leave_once(how: Leave) {
     let irqs = IrqGuard::new();
     rcu::note_context_switch();
     let mut queue = QUEUES.of(irqs.cpu()).lock();
     let prev = Thread::current();
-    prev.context().clear_need_resched();
     match how {
         Leave::Yield => queue.put_back(&prev),
         Leave::Block(deadline) => {
-            // Relaxed: this lock orders it with `wake`.
+            // Relaxed: this lock orders it with `wake`. The wish to run another thread stays.
             if prev.woken.swap(false, core::sync::atomic::Ordering::Relaxed) {
                 return;
             }
@@ -145,6 +157,7 @@ fn leave_cpu(how: Leave) {
         }
     }
     let next = queue.take_next();
+    prev.context().clear_need_resched();
     if core::ptr::eq(&*next, &*prev) {
         return;
     }
@@ -161,8 +174,7 @@ fn leave_cpu(how: Leave) {
         context::switch(from, to);
         finish_switch();
     }
-    // Back on this stack, perhaps on another CPU. Dropping `irqs` restores this thread's
-    // interrupts.
+    // Back on this stack, perhaps on another CPU. Interrupts are off still.
 }
 
 /// The end of every switch, on the stack of the thread that now runs.

@@ -8,6 +8,7 @@ use crate::error::Errno;
 use crate::proc::sched;
 use crate::sync::MaySleep;
 use crate::sync::context::TaskContext;
+use crate::sync::preempt::preempt_if_possible;
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering;
 
@@ -76,6 +77,8 @@ extern "C" fn begin<F: FnOnce(&mut MaySleep)>(place: usize) -> ! {
     let body = unsafe { core::ptr::with_exposed_provenance::<F>(place).read() };
     // SAFETY: a thread begins with interrupts on; the switch is over.
     unsafe { cpu::irq_restore(true) };
+    // Who joins the thread before this one may have been woken in that switch.
+    preempt_if_possible();
     // SAFETY: the thread's only token.
     let mut token = unsafe { MaySleep::mint() };
     body(&mut token);
