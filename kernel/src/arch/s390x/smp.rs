@@ -24,10 +24,13 @@ static AREAS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 /// What `make_areas` makes areas for. Written at boot.
 static CPUS: AtomicU32 = AtomicU32::new(1);
 
-/// Hardware address of each CPU that is up or being started, with `UP`; 0 for the rest.
+/// Hardware address of each CPU that was started, with these bits; 0 for the rest. Only one of the
+/// last two is ever set: the CPU claims `UP`, its starter `GIVEN_UP`, by an exchange, and who comes
+/// second gives in.
 static ADDRESSES: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 const KNOWN: u32 = 1 << 16;
 const UP: u32 = 1 << 17;
+const GIVEN_UP: u32 = 1 << 18;
 
 /// How long a started CPU may take. Generous: QEMU runs it in a thread that the host schedules.
 const PATIENCE: u64 = 10_000_000_000;
@@ -59,7 +62,7 @@ pub fn emergency_stack(cpu: usize) -> VirtAddr {
 
 /// Hardware address of a CPU that is up.
 pub fn address(cpu: usize) -> Option<u16> {
-    // Acquire: pairs with the Release in `secondary`; who signals the CPU has seen it come up.
+    // Acquire: pairs with the Release in `s390x_secondary`; who signals the CPU has seen it come up.
     let entry = ADDRESSES.get(cpu)?.load(Ordering::Acquire);
     (entry & UP != 0).then_some(entry as u16)
 }
@@ -95,7 +98,8 @@ pub unsafe fn start(cpu: usize, hardware: u32, stack: VirtAddr, task: *const ())
         lowcore::start_at_restart(base);
     }
     let entry = &ADDRESSES[cpu];
-    entry.store(u32::from(address) | KNOWN, Ordering::Relaxed);
+    let starting = u32::from(address) | KNOWN;
+    entry.store(starting, Ordering::Relaxed);
     // SAFETY: the CPU is stopped and its low core is ready; SIGP orders the stores above.
     let accepted = unsafe {
         signal(address, Order::SetPrefix, area) == Outcome::Accepted
@@ -106,11 +110,17 @@ pub unsafe fn start(cpu: usize, hardware: u32, stack: VirtAddr, task: *const ())
         return Err(Errno::ENODEV);
     }
     let deadline = timer::now().saturating_add(PATIENCE);
-    // Acquire: pairs with the Release in `secondary`.
+    // Acquire: pairs with the Release in `s390x_secondary`.
     while entry.load(Ordering::Acquire) & UP == 0 {
         if timer::now() > deadline {
-            // SAFETY: it has not reported, so it holds no lock; after this it is stopped and the
-            // stack is the caller's again.
+            // Acquire: as above, if it has come up at the last moment.
+            let given_up = starting | GIVEN_UP;
+            let claim = entry.compare_exchange(starting, given_up, Ordering::Relaxed, Ordering::Acquire);
+            if claim.is_err() {
+                return Ok(());
+            }
+            // SAFETY: it did not report and cannot any more, so it holds no lock; after this it is
+            // stopped and the stack is the caller's again.
             unsafe { stop(address) };
             return Err(Errno::ETIMEDOUT);
         }
@@ -126,8 +136,13 @@ extern "C" fn s390x_secondary() -> ! {
     let cpu = cpu::id();
     // SAFETY: this CPU's own low core, all filled in: from here on a restart is reported.
     unsafe { lowcore::install(PhysAddr::new(lowcore::ALIAS as u64)) };
+    let starting = u32::from(control::cpu_address()) | KNOWN;
     // Release: pairs with the Acquires of who waits for, or signals, this CPU.
-    ADDRESSES[cpu].fetch_or(UP, Ordering::Release);
+    let claim =
+        ADDRESSES[cpu].compare_exchange(starting, starting | UP, Ordering::Release, Ordering::Relaxed);
+    if claim.is_err() {
+        cpu::halt();
+    }
     match handlers::get() {
         Some(handlers) => (handlers.secondary_main)(cpu),
         None => cpu::halt(),
