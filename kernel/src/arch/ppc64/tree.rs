@@ -10,6 +10,7 @@ use crate::addr::{PhysAddr, PhysRange};
 use crate::arch::MAX_CPUS;
 use crate::boot::{BootInfo, MAX_RANGES, Reserved};
 use arrayvec::ArrayVec;
+use core::ops::RangeInclusive;
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
@@ -35,6 +36,10 @@ pub struct Known<'a> {
     /// What the kernel itself holds: its image, the vectors, the tree.
     pub held: &'a [Reserved],
 }
+
+/// Ticks per second that a time base may have: 512 million in the machines; what is far from it is
+/// damage, and would stop or wrap the clock.
+const TIMEBASES: RangeInclusive<u64> = 1_000_000..=10_000_000_000;
 
 /// A device tree of at most this many bytes is accepted.
 pub const MAX_SIZE: usize = 256 << 10;
@@ -241,7 +246,7 @@ fn cpus(info: &mut BootInfo, root: FdtNode<'_>, boot_cpu: u32) -> Option<u64> {
     let mut boot_cpu_seen = false;
     let nodes = root.child("cpus");
     for node in nodes.iter().flat_map(|cpus| cpus.children()).filter(is_usable_cpu) {
-        timebase = timebase.or(number(node, "timebase-frequency")).filter(|&hertz| hertz >= 1_000_000);
+        timebase = timebase.or(number(node, "timebase-frequency")).filter(|hertz| TIMEBASES.contains(hertz));
         // One number a thread; a CPU without threads has its number in `reg` alone.
         let threads = node.property("ibm,ppc-interrupt-server#s").or_else(|| node.property("reg"));
         for thread in threads.iter().flat_map(|threads| threads.value().chunks_exact(4)) {

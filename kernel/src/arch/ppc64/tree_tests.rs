@@ -55,6 +55,11 @@ impl Maker {
 
 /// A guest of 256 MB in two nodes, with these CPUs and this initrd.
 fn pseries(cpus: &[u32], initrd: Option<(u64, u64)>) -> &'static mut [u8] {
+    ticking(cpus, initrd, 512_000_000)
+}
+
+/// The same, with that time base.
+fn ticking(cpus: &[u32], initrd: Option<(u64, u64)>, hertz: u64) -> &'static mut [u8] {
     let mut maker = Maker::new();
     maker.node("", |root| {
         root.cells("#address-cells", &[2]);
@@ -79,7 +84,7 @@ fn pseries(cpus: &[u32], initrd: Option<(u64, u64)>) -> &'static mut [u8] {
                 node.node(&format!("PowerPC,POWER9@{cpu:x}"), |node| {
                     node.property("device_type", b"cpu\0");
                     node.cells("reg", &[*cpu]);
-                    node.cells("timebase-frequency", &[512_000_000]);
+                    node.property("timebase-frequency", &hertz.to_be_bytes());
                 });
             }
         });
@@ -129,6 +134,21 @@ fn a_guests_tree() {
     assert_eq!(info.cmdline, b"loglevel=7 -- x");
     assert_eq!(info.initrd, Some(range(32 * MB, 33 * MB)));
     assert!(info.reserved.iter().any(|held| held.owner == "initrd"));
+}
+
+#[test]
+fn a_time_base_without_sense() {
+    for (hertz, good) in [
+        (0, false),
+        (999_999, false),
+        (1_000_000, true),
+        (10_000_000_000, true),
+        (10_000_000_001, false),
+        (u64::MAX, false),
+    ] {
+        let found = read_as(ticking(&[0], None, hertz), 0).map(|(_, devices)| devices.timebase);
+        assert_eq!(found.ok(), good.then_some(hertz), "{hertz} Hz");
+    }
 }
 
 #[test]
