@@ -42,10 +42,10 @@ extern "C" fn s390x_boot() -> ! {
 /// What the kernel uses beyond the first z/Architecture, by facility number.
 fn require_facilities() {
     for (number, reason) in [
-        (3, "this CPU has no DAT-enhancement facility (IDTE)"),
-        (25, "this CPU has no store-clock-fast facility"),
-        (27, "this CPU has no move-with-optional-specifications facility (MVCOS)"),
-        (130, "this CPU has no instruction-execution protection"),
+        (3, "this CPU has no DAT-enhancement facility (IDTE); try -cpu max"),
+        (25, "this CPU has no store-clock-fast facility; try -cpu max"),
+        (27, "this CPU has no move-with-optional-specifications facility (MVCOS); try -cpu max"),
+        (130, "this CPU has no instruction-execution protection; try -cpu max"),
     ] {
         if !control::has_facility(number) {
             die(reason);
@@ -57,7 +57,7 @@ fn require_facilities() {
 fn die(reason: &str) -> ! {
     console::write(b"Fallow cannot run here: ");
     console::write(reason.as_bytes());
-    console::write(b" (try -cpu max)\nfallow: exit status 3\n");
+    console::write(b"\nfallow: exit status 3\n");
     power::fail()
 }
 
