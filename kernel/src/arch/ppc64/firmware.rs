@@ -32,6 +32,10 @@ const H_RTAS: u64 = 0xf000;
 /// Success, of a hypervisor call.
 pub const H_SUCCESS: i64 = 0;
 
+/// OPAL_BUSY: not now, call again.
+pub const OPAL_BUSY: i64 = -2;
+/// OPAL_BUSY_EVENT: the same, and there are events to be polled for.
+pub const OPAL_BUSY_EVENT: i64 = -12;
 /// OPAL_CONSOLE_WRITE.
 pub const OPAL_CONSOLE_WRITE: u64 = 1;
 /// OPAL_CEC_POWER_DOWN.

@@ -5,7 +5,9 @@
 //! | pseries | RTAS `power-off` | RTAS `ibm,os-term`: QEMU's status 1 (`-action panic=exit-failure`) |
 //! | powernv9 | OPAL power-down | `attn`: status 1 on QEMU 10; QEMU 7.2 does not know it, then power-down |
 
-use super::firmware::{OPAL_CEC_POWER_DOWN, OPAL_POLL_EVENTS, OS_TERM, POWER_OFF, opal};
+use super::firmware::{
+    OPAL_BUSY, OPAL_BUSY_EVENT, OPAL_CEC_POWER_DOWN, OPAL_POLL_EVENTS, OS_TERM, POWER_OFF, opal,
+};
 use super::platform::{self, Platform};
 use super::regs::{HID0, HID0_ATTN, mfspr, mtspr};
 use super::{LINEAR, cpu};
@@ -20,7 +22,10 @@ pub fn off() -> ! {
     cpu::irq_save();
     match platform::get() {
         Platform::PowerNv => {
-            opal(OPAL_CEC_POWER_DOWN, [0]);
+            // Busy: it did not take the call; polling lets it come to an end with what it has.
+            while matches!(opal(OPAL_CEC_POWER_DOWN, [0]), OPAL_BUSY | OPAL_BUSY_EVENT) {
+                opal(OPAL_POLL_EVENTS, [0]);
+            }
             // The service processor is asked; polling lets the answer in.
             loop {
                 opal(OPAL_POLL_EVENTS, [0]);
