@@ -5,12 +5,17 @@
 use crate::arch::current::{STACK_GUARD, STACK_SIZE, mmu, probe};
 use crate::arch::handlers::{Fault, FaultKind};
 use crate::arch::{PAGE_SIZE, current};
-use crate::ktest::{Case, Outcome, Suite, Test};
+use crate::cpus::CpuSet;
+use crate::ktest::{Case, Outcome, Stop, Suite, Test};
 use crate::mm::{
     self,
     frame::{Kind, Request},
 };
+use crate::proc::sched;
+use crate::proc::thread::Spawn;
+use crate::sync::{IrqGuard, Once, Pinned};
 use crate::{check, check_eq, skip};
+use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 
 /// The suite.
@@ -38,7 +43,33 @@ fn faulted<T>(result: Result<T, Fault>, kind: FaultKind, address: usize) -> Outc
     Ok(())
 }
 
-fn null_page(_case: &mut Case) -> Outcome {
+/// Each online CPU passes the test, in a thread bound to it: translation and protection are set up
+/// on each CPU anew.
+fn on_each_cpu(case: &mut Case<'_>, test: fn() -> Outcome) -> Outcome {
+    for cpu in sched::online_cpus().iter() {
+        // A CPU and an outcome, if the thread came to it.
+        let result = Arc::new(Once::new());
+        let theirs = Arc::clone(&result);
+        let thread = Spawn::new("mmu").on(CpuSet::one(cpu)).spawn(move |_| {
+            theirs.call_once(|| (IrqGuard::new().cpu(), test()));
+        });
+        let Ok(thread) = thread else { skip!("no memory for a stack") };
+        thread.join(case.ctx);
+        let (ran_on, outcome) = result.get().cloned().unzip();
+        check_eq!(ran_on, Some(cpu), "the CPU of the thread");
+        if let Some(Err(Stop::Failed { at, why })) = &outcome {
+            check!(false, "CPU {cpu}: {why} at {at}");
+        }
+        outcome.unwrap_or(Ok(()))?;
+    }
+    Ok(())
+}
+
+fn null_page(case: &mut Case) -> Outcome {
+    on_each_cpu(case, null_page_here)
+}
+
+fn null_page_here() -> Outcome {
     for address in [0, 8, PAGE_SIZE as usize - 8] {
         faulted(probe::load(address), FaultKind::Read, address)?;
         // SAFETY: page 0 is not mapped; a kernel that has it mapped fails here in any case.
@@ -56,9 +87,13 @@ fn beyond_memory(_case: &mut Case) -> Outcome {
     faulted(unsafe { probe::store(address, 0) }, FaultKind::Write, address)
 }
 
-fn text_is_read_only(_case: &mut Case) -> Outcome {
+fn text_is_read_only(case: &mut Case) -> Outcome {
+    on_each_cpu(case, text_is_read_only_here)
+}
+
+fn text_is_read_only_here() -> Outcome {
     let [(_, text), ..] = mmu::sections();
-    for address in [text.start, text_is_read_only as *const () as usize & !7, text.end - 8] {
+    for address in [text.start, text_is_read_only_here as *const () as usize & !7, text.end - 8] {
         let word = probe::load(address).ok();
         check!(word.is_some(), "text at {address:#x} cannot be read");
         // SAFETY: it would store what is there.
@@ -68,7 +103,11 @@ fn text_is_read_only(_case: &mut Case) -> Outcome {
     Ok(())
 }
 
-fn constants_are_read_only(_case: &mut Case) -> Outcome {
+fn constants_are_read_only(case: &mut Case) -> Outcome {
+    on_each_cpu(case, constants_are_read_only_here)
+}
+
+fn constants_are_read_only_here() -> Outcome {
     static CONSTANT: u64 = 0x0123_4567_89ab_cdef;
     let address = (&raw const CONSTANT).addr();
     let [_, (_, constants), _] = mmu::sections();
@@ -85,7 +124,11 @@ struct Word(UnsafeCell<u64>);
 // SAFETY: one test uses it, through `probe`.
 unsafe impl Sync for Word {}
 
-fn data_is_not_executable(_case: &mut Case) -> Outcome {
+fn data_is_not_executable(case: &mut Case) -> Outcome {
+    on_each_cpu(case, data_is_not_executable_here)
+}
+
+fn data_is_not_executable_here() -> Outcome {
     static DATA: Word = Word(UnsafeCell::new(0));
     let address = DATA.0.get().addr();
     let [.., (_, data)] = mmu::sections();
