@@ -1,6 +1,7 @@
 //! Other CPUs: calls, and going offline.
 
 use super::support::spin_until;
+use crate::arch::MAX_CPUS;
 use crate::cpus::CpuSet;
 use crate::error::Errno;
 use crate::ktest::{Case, Outcome, Suite, Test};
@@ -123,6 +124,7 @@ fn offline_moves_threads(case: &mut Case<'_>) -> Outcome {
 
 fn boot_cpu_stays(case: &mut Case<'_>) -> Outcome {
     check_eq!(sched::offline(case.ctx, 0), Err(Errno::EBUSY));
-    check_eq!(sched::offline(case.ctx, 15), Err(Errno::ENODEV));
+    // The first number that no CPU can have.
+    check_eq!(sched::offline(case.ctx, MAX_CPUS), Err(Errno::ENODEV));
     Ok(())
 }
