@@ -37,8 +37,6 @@ pub struct Kernel {
     stall_timeout: AtomicU64,
     /// CPUs that are to say what they are doing.
     asked: AtomicUsize,
-    /// Interrupts sent because a grace period waits.
-    interrupts: AtomicUsize,
     /// Grace periods that were reported as stuck.
     stalls: AtomicUsize,
     /// The CPUs of the last report, and what the last of them to answer said.
@@ -54,7 +52,6 @@ impl Kernel {
             waiters: WaitQueue::new(),
             stall_timeout: AtomicU64::new(Pace::KERNEL.stall),
             asked: AtomicUsize::new(0),
-            interrupts: AtomicUsize::new(0),
             stalls: AtomicUsize::new(0),
             stalled: AtomicUsize::new(0),
             answer: IrqSpinLock::new(&ANSWER, None),
@@ -84,7 +81,6 @@ impl Environment for Kernel {
             // The driver's own CPU: it drives, so it does not read.
             RCU.quiescent(cpu);
         } else {
-            self.interrupts.fetch_add(1, Ordering::Relaxed);
             cpu::send_ipi(cpu);
         }
     }
@@ -140,11 +136,6 @@ pub fn set_stall_timeout(nanoseconds: u64) {
 /// Sets it back to [`Pace::KERNEL`]'s.
 pub fn reset_stall_timeout() {
     set_stall_timeout(Pace::KERNEL.stall);
-}
-
-/// How many interrupts were sent because grace periods waited.
-pub fn interrupts_sent() -> usize {
-    RCU.env().interrupts.load(Ordering::Relaxed)
 }
 
 /// The CPUs that the last report was about, a bit each.
