@@ -32,8 +32,8 @@ fn boot(
     Ok(finished.boot_time.zip(finished.console.boot_ns))
 }
 
-/// From QEMU's start to the last boot line. The limits are for an idle machine; a host of which
-/// only half is ours is allowed twice that.
+/// From QEMU's start to the last boot line. The limits are for an idle host: one that was missed is
+/// said so, and twice the limit is a failure, since a host of which half is ours can still do that.
 fn boot_times(context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
     for (machine, limit) in [(Machine::S390x, 1.0), (Machine::Pseries, 1.0), (Machine::Powernv9, 5.0)] {
         let guest = Guest { append: "kunit_shutdown=poweroff".into(), ..Guest::new(machine) };
@@ -42,8 +42,12 @@ fn boot_times(context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Resu
             let Some((time, _)) = boot(&guest, context, task, tally)? else { return Ok(()) };
             best = best.min(time.as_secs_f64());
         }
-        tally.note(format!("{}: {best:.2} s from QEMU's start to the last boot line", machine.name()));
-        tally.check(machine.name(), best < 2.0 * limit, || format!("{best:.2} s; wanted: {limit} s"));
+        let missed = if best < limit { "" } else { ", MISSED" };
+        let name = machine.name();
+        tally.note(format!(
+            "{name}: {best:.2} s from QEMU's start to the last boot line (wanted: {limit} s{missed})"
+        ));
+        tally.check(name, best < 2.0 * limit, || format!("{best:.2} s; wanted: {limit} s"));
     }
     Ok(())
 }

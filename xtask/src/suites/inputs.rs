@@ -72,9 +72,19 @@ fn inputs(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -
     ] {
         run(&case, context, task, tally)?;
     }
-    // Too little memory for anything, then sizes around what is just enough.
-    for (words, must_fail) in [("mem=1M", true), ("mem=2M", false), ("mem=4M", false), ("mem=8M", false)] {
-        little_memory(words, must_fail, &guest(words), context, task, tally)?;
+    // Too little memory for anything, sizes around what is just enough, and enough.
+    for (words, allowed) in [
+        ("mem=1M", &[stop::PANIC][..]),
+        ("mem=2M", &[stop::PASS, stop::PANIC]),
+        ("mem=4M", &[stop::PASS, stop::PANIC]),
+        ("mem=8M", &[stop::PASS]),
+    ] {
+        little_memory(words, allowed, &guest(words), context, task, tally)?;
+    }
+    if machine == Machine::S390x {
+        // The machine itself that small; the others have QEMU's own least sizes, far above ours.
+        let small = Guest { memory_mb: 4, ..guest("") };
+        little_memory("-m 4", &[stop::PASS, stop::PANIC], &small, context, task, tally)?;
     }
     Ok(())
 }
@@ -100,19 +110,19 @@ fn run(case: &Case<'_>, context: &Context, task: &Task, tally: &mut Tally) -> an
     Ok(())
 }
 
-/// A kernel that is given little memory boots all the same, or panics and says that memory is short.
+/// A kernel that is given little memory boots all the same, or panics and says that it is too little.
 fn little_memory(
     words: &str,
-    must_fail: bool,
+    allowed: &[u8],
     guest: &Guest,
     context: &Context,
     task: &Task,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
     let (finished, verdict) = context.boot(guest, Profile::Checked, Patience::Scaled, false, task, tally)?;
-    let said = finished.console.panic.as_deref().is_some_and(|message| message.contains("memory"));
-    let named = verdict.status == stop::PANIC && said;
-    tally.check(words, named || (verdict.status == stop::PASS && !must_fail), || {
+    let named = finished.console.panic.as_deref().is_some_and(|message| message.contains("are too little"));
+    let explained = verdict.status != stop::PANIC || named;
+    tally.check(words, allowed.contains(&verdict.status) && explained, || {
         format!("status {}: {}", verdict.status, verdict.reason)
     });
     Ok(())
