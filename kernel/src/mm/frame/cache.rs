@@ -18,15 +18,16 @@ pub(super) struct Cache {
     /// Last in, first out: the hottest frame is handed out first.
     pub(super) frames: ArrayVec<u32, CAPACITY>,
     /// Frames allocated minus frames freed *on this CPU*, by kind: only the sum over all CPUs is a
-    /// number of frames.
-    pub(super) used: [i32; Kind::ALL.len()],
+    /// number of frames. 64 bits: where one CPU allocates what another frees, both move away from 0
+    /// for as long as the kernel runs.
+    pub(super) used: [i64; Kind::ALL.len()],
 }
 
 impl Cache {
     pub(super) const fn new() -> Self {
         Self { frames: ArrayVec::new_const(), used: [0; Kind::ALL.len()] }
     }
-    pub(super) fn count(&mut self, kind: Kind, frames: i32) {
+    pub(super) fn count(&mut self, kind: Kind, frames: i64) {
         self.used[kind as usize] += frames;
     }
     pub(super) fn pop(&mut self) -> Option<Pfn> {
@@ -35,5 +36,21 @@ impl Cache {
     /// False if it is full.
     pub(super) fn push(&mut self, frame: Pfn) -> bool {
         self.frames.try_push(frame.get() as u32).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where one CPU allocates what another frees, each count goes one way for as long as the kernel
+    /// runs.
+    #[test]
+    fn counts_of_one_cpu_do_not_overflow() {
+        let mut cache = Cache::new();
+        for _ in 0..4 {
+            cache.count(Kind::User, 1 << 30);
+        }
+        assert_eq!(cache.used[Kind::User as usize], 4 << 30);
     }
 }

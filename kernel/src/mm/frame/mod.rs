@@ -370,7 +370,7 @@ impl FrameAllocator {
             let cache = cache.lock();
             counts.cached += cache.frames.len();
             for (sum, part) in used.iter_mut().zip(cache.used) {
-                *sum += i64::from(part);
+                *sum += part;
             }
         }
         counts.free = self.buddy.lock().free();
