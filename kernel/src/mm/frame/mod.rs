@@ -94,6 +94,8 @@ pub struct FrameAllocator {
     caches: PerCpu<IrqSpinLock<Cache>>,
     poison: poison::Policy,
     reclaim: reclaim::Hooks,
+    /// Requests that are draining the caches: meanwhile nothing is put into one.
+    short: AtomicUsize,
     /// Counts down; the allocation that finds 1 fails. 0: none does.
     inject: AtomicU32,
     misuses: AtomicUsize,
@@ -112,6 +114,7 @@ impl FrameAllocator {
             ),
             poison: poison::Policy::new(),
             reclaim: reclaim::Hooks::new(),
+            short: AtomicUsize::new(0),
             inject: AtomicU32::new(0),
             misuses: AtomicUsize::new(0),
         }
@@ -191,12 +194,14 @@ impl FrameAllocator {
         }
     }
 
-    /// One frame; more of them are put into the cache, which is empty and locked.
+    /// One frame; more of them are put into the cache, which is empty and locked, unless somebody
+    /// looks for the last ones.
     #[cold]
     fn refill(&self, cache: &mut Cache) -> Option<Pfn> {
         self.with_buddy(|buddy| {
             let first = buddy.take(0)?;
-            for _ in 1..BATCH {
+            let more = if self.is_short() { 0 } else { BATCH - 1 };
+            for _ in 0..more {
                 let Some(frame) = buddy.take(0) else { break };
                 self.mark(frame, State::Cached);
                 cache.push(frame);
@@ -208,22 +213,38 @@ impl FrameAllocator {
     #[cold]
     fn take_slowly(&self, request: Request, mut ctx: Option<&mut MaySleep>) -> Option<Pfn> {
         loop {
-            self.drain();
-            if let Some(start) = self.take(request) {
+            if let Some(start) = self.drain_and_take(request) {
                 return Some(start);
             }
-            if self.reclaim.shrink() {
-                self.drain();
-                if let Some(start) = self.take(request) {
-                    return Some(start);
-                }
+            if self.reclaim.shrink()
+                && let Some(start) = self.drain_and_take(request)
+            {
+                return Some(start);
             }
             if !self.reclaim.wait(ctx.as_deref_mut()?) {
                 // There is nothing to wait for any more, but what there was may have come since.
-                self.drain();
-                return self.take(request);
+                return self.drain_and_take(request);
             }
         }
+    }
+
+    /// Finds a single frame if one is free. That the caches were drained is not enough: another CPU
+    /// may fill its own again, with the last frames, before this one takes any.
+    fn drain_and_take(&self, request: Request) -> Option<Pfn> {
+        // Relaxed: `drain` takes each cache's lock; whoever has the lock after it sees this. That it
+        // ends is seen no earlier than this CPU has the lock of the lists, in `take`.
+        self.short.fetch_add(1, Ordering::Relaxed);
+        self.drain();
+        let start = self.take(request);
+        self.short.fetch_sub(1, Ordering::Relaxed);
+        start
+    }
+
+    /// Whether nothing is to be put into a cache; its lock is held.
+    #[inline(always)]
+    fn is_short(&self) -> bool {
+        // Relaxed: see `drain_and_take`.
+        self.short.load(Ordering::Relaxed) != 0
     }
 
     /// Frees the block. Misuse is reported, by name; then nothing is freed.
@@ -242,8 +263,8 @@ impl FrameAllocator {
         let cache = self.caches.of(cpu::id());
         let mut cache = cache.lock();
         cache.count(kind, -(1 << order));
-        if order != 0 {
-            drop(cache);
+        if order != 0 || self.is_short() {
+            // The lock of the cache is held until the block is on the lists: see `drain_and_take`.
             self.mark(start, State::Free);
             self.with_buddy(|buddy| buddy.put(start, order));
         } else if !cache.push(start) {

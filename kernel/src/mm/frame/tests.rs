@@ -234,6 +234,26 @@ fn threads_share_without_overlap() {
     assert_whole(allocator);
 }
 
+/// Others move the last free frames from cache to cache all the time; none of that is a shortage.
+#[test]
+fn a_frame_in_a_cache_is_found() {
+    let allocator = frames(256);
+    let mut held: Vec<Frame> = core::iter::from_fn(|| allocator.alloc(one(), None).ok()).collect();
+    held.truncate(held.len() - 8);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    // Four of the eight are free at any time.
+                    drop(allocator.alloc(one(), None).expect("frames are free"));
+                }
+            });
+        }
+    });
+    drop(held);
+    assert_whole(allocator);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
 
