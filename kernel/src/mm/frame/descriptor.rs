@@ -223,6 +223,13 @@ pub enum Misuse {
     Shared,
     /// A reference to a shared frame that has none.
     NoReference,
+    /// The block belongs to somebody else.
+    WrongKind {
+        /// What it is used for.
+        is: Kind,
+    },
+    /// The pointer is not where the block begins.
+    NotStart,
     /// The block has another order.
     WrongOrder {
         /// The order it was allocated with.
@@ -240,6 +247,8 @@ impl fmt::Display for Misuse {
             Self::Shared => f.write_str("free of a frame to which there are references"),
             Self::NoReference => f.write_str("reference dropped that nobody held"),
             Self::NotAllocated => f.write_str("double free, or free of a frame inside a block"),
+            Self::WrongKind { is } => write!(f, "free of a frame of another kind: {}", is.name()),
+            Self::NotStart => f.write_str("free of a pointer into the middle of a frame"),
             Self::WrongOrder { is, given } => write!(f, "free with order {given} of a block of order {is}"),
         }
     }

@@ -314,13 +314,19 @@ impl FrameAllocator {
     /// # Safety
     /// The block was given up and is taken back once.
     pub unsafe fn adopt(&'static self, start: Pfn) -> Result<Frame, Misuse> {
-        let word = self.descriptor(start).ok_or(Misuse::Foreign)?.word();
-        if word.state != State::Allocated {
-            self.report(start, Misuse::NotAllocated);
-            return Err(Misuse::NotAllocated);
+        let allocated = |word: &Word| word.state == State::Allocated;
+        let word = match self.descriptor(start).map(Descriptor::word) {
+            Some(word) => Some(word).filter(allocated).ok_or(Misuse::NotAllocated),
+            None => Err(Misuse::Foreign),
+        };
+        match word {
+            // SAFETY: allocated with this order; the caller is its owner.
+            Ok(word) => Ok(unsafe { Frame::new(self, start, word.order) }),
+            Err(misuse) => {
+                self.report(start, misuse);
+                Err(misuse)
+            }
         }
-        // SAFETY: allocated with this order; the caller is its owner.
-        Ok(unsafe { Frame::new(self, start, word.order) })
     }
 
     /// Takes back a block whose last reference is gone, after its grace period.
@@ -357,7 +363,7 @@ impl FrameAllocator {
         self.descriptor(frame).unwrap_or(&NONE)
     }
 
-    fn report(&self, start: Pfn, misuse: Misuse) {
+    pub(in crate::mm) fn report(&self, start: Pfn, misuse: Misuse) {
         self.misuses.fetch_add(1, Ordering::Relaxed);
         let addr: PhysAddr = start.start();
         super::misuse(format_args!("frame {addr}: {misuse}"));

@@ -21,7 +21,7 @@ mod classes;
 mod tests;
 
 use super::cache::RawCache;
-use super::frame::{FrameAllocator, Kind, Request, reserve};
+use super::frame::{FrameAllocator, Kind, Misuse, Request, State, reserve};
 use crate::addr::Pfn;
 use crate::arch::current::mmu;
 use crate::arch::{PAGE_SHIFT, PAGE_SIZE};
@@ -121,14 +121,35 @@ impl Heap {
             Source::Class(class) => unsafe { self.classes[class].free(object) },
             // SAFETY: the same layout: an arena gave it.
             Source::Arena => unsafe { self.arenas.dealloc(object, layout) },
-            Source::Frames(_) => {
+            Source::Frames(order) => {
+                let start = Pfn::containing(mmu::linear_to_phys(memory));
+                if let Err(misuse) = self.inspect(memory, order) {
+                    self.frames.report(start, misuse);
                 // SAFETY: the same layout: `alloc_frames` gave these frames up.
-                if let Ok(frame) = unsafe { self.frames.adopt(Pfn::containing(mmu::linear_to_phys(memory))) }
-                {
+                } else if let Ok(frame) = unsafe { self.frames.adopt(start) } {
                     self.whole.fetch_sub(frame.size(), Ordering::Relaxed);
                 }
             }
         }
+    }
+
+    /// Why the pointer is not a block of frames that the heap gave for such a layout. An arena, which
+    /// has the same kind, is told from one by its size only.
+    fn inspect(&self, memory: *mut u8, order: u8) -> Result<(), Misuse> {
+        let word = self.frames.descriptor_of(memory).ok_or(Misuse::Foreign)?.word();
+        if word.state != State::Allocated {
+            return Err(Misuse::NotAllocated);
+        }
+        if word.kind != Kind::Heap {
+            return Err(Misuse::WrongKind { is: word.kind });
+        }
+        if !memory.addr().is_multiple_of(PAGE_SIZE as usize) {
+            return Err(Misuse::NotStart);
+        }
+        if word.order != order {
+            return Err(Misuse::WrongOrder { is: word.order, given: order });
+        }
+        Ok(())
     }
 
     /// Whether memory for one layout may serve as memory for the other.

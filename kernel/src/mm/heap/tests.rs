@@ -72,6 +72,36 @@ fn shortage_is_null_and_everything_comes_back() {
     assert!(heap.alloc(layout(1 << 40, 8), false).is_null());
 }
 
+/// Large pointers that are no block of the heap: each is reported, and nothing is freed.
+#[test]
+fn a_wrong_large_pointer_is_reported() {
+    let (heap, other) = (heap(2), heap(2));
+    let page = PAGE_SIZE as usize;
+    let pair = layout(2 * page, 8);
+    let (memory, foreign) = (heap.alloc(pair, false), other.alloc(pair, false));
+    let user = heap.frames.alloc(Request::of(Kind::User).order(1), None).expect("memory");
+    let before = heap.frames.counts().used;
+    let wrong = [
+        ("another allocator's", foreign, pair),
+        ("of another kind", user.as_ptr().as_ptr(), pair),
+        ("the middle of the first frame", memory.wrapping_add(16), pair),
+        ("a frame inside the block", memory.wrapping_add(page), pair),
+        ("of another size", memory, layout(4 * page, 8)),
+    ];
+    for (number, (what, pointer, layout)) in wrong.into_iter().enumerate() {
+        // SAFETY: wrong on purpose; it is refused.
+        let free = || unsafe { heap.dealloc(pointer, layout) };
+        let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(free)).is_err();
+        assert_eq!(stopped, cfg!(debug_assertions), "{what}");
+        assert_eq!(heap.frames.misuses(), number + 1, "{what}");
+        assert_eq!(heap.frames.counts().used, before, "{what}");
+    }
+    drop(user);
+    // SAFETY: allocated above.
+    unsafe { (heap.dealloc(memory, pair), other.dealloc(foreign, pair)) };
+    assert_eq!((heap.used(), other.used()), (0, 0));
+}
+
 #[test]
 fn realloc_keeps_the_contents() {
     let global = Global(heap(2));
