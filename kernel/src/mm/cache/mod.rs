@@ -164,7 +164,7 @@ impl RawCache {
         let frame = self.frames.alloc(Request::of(Kind::Slab), ctx)?;
         let memory = frame.as_ptr();
         // SAFETY: the frame is ours; it is the slab's from here on.
-        let mut slab = unsafe { Slab::write(memory, self) };
+        let slab = unsafe { Slab::write(memory, self) };
         frame.descriptor().set_owner(slab.as_ptr().cast());
         let _ = frame.into_raw();
         if check::ON {
@@ -174,7 +174,7 @@ impl RawCache {
             }
         }
         // SAFETY: no other CPU knows the slab yet.
-        let object = unsafe { slab.as_mut() }.take().ok_or(Errno::ENOMEM)?;
+        let object = unsafe { Slab::take(slab) }.ok_or(Errno::ENOMEM)?;
         let mut slabs = self.slabs.lock();
         // SAFETY: new, ours, on no list.
         unsafe { slabs.add(slab) };
@@ -207,8 +207,8 @@ impl RawCache {
     /// Why the pointer is not an object of this cache that is in use.
     fn inspect(&self, object: NonNull<u8>) -> Result<(), &'static str> {
         let slab = Slab::of(self.frames, object).ok_or("free of a pointer outside any cache")?;
-        // SAFETY: `of` gives live slabs; `cache` never changes.
-        if !core::ptr::eq(unsafe { slab.as_ref().cache }, self) {
+        // SAFETY: `of` gives live slabs.
+        if !core::ptr::eq(unsafe { Slab::cache(slab) }, self) {
             return Err("free of another cache's object");
         }
         let offset = object.as_ptr().addr() - slab.as_ptr().addr();

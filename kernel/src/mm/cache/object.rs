@@ -96,8 +96,8 @@ impl<T> Drop for Object<T> {
         unsafe { self.value.drop_in_place() };
         let object = self.value.cast();
         if let Some(slab) = Slab::of(self.frames, object) {
-            // SAFETY: the slab of a live object is alive, and its cache never changes.
-            let cache = unsafe { slab.as_ref().cache };
+            // SAFETY: the slab of a live object is alive.
+            let cache = unsafe { Slab::cache(slab) };
             // SAFETY: that cache gave the object; nobody uses it any more.
             unsafe { cache.free(object) };
         }
