@@ -10,6 +10,9 @@
 //! own memory is not written (H6), and link and RCU head are different fields (H5). Frames dropped
 //! while the callback is in flight are collected and go with the next: two grace periods at most. A
 //! head in each descriptor would double the table of descriptors, to 0.8 % of memory.
+//!
+//! The callback frees its whole list in one go, with preemption off and without a limit. With a limit
+//! the rest would go back to RCU and wait for a grace period that it does not need.
 
 use super::frame::{Frame, FrameAllocator, Misuse};
 use crate::addr::Pfn;
@@ -35,7 +38,8 @@ struct List {
 /// What one CPU dropped.
 ///
 /// # Invariants
-/// The head is queued exactly while `flying` is not empty (or its callback has just begun).
+/// While `flying` is not empty, the head belongs to RCU or to whoever filled `flying`, who queues it as
+/// soon as he has dropped the lock; others only collect. While it is empty, nobody queued the head.
 struct Dropped {
     collecting: List,
     flying: List,

@@ -52,7 +52,7 @@ impl Frame {
     pub fn as_ptr(&self) -> NonNull<u8> {
         let pointer = mmu::linear(self.addr());
         debug_assert!(!pointer.is_null());
-        // SAFETY: frame 0 is never handed out (it is not in the allocator's table).
+        // SAFETY: frame 0 is never handed out: `Table::build` takes it out of the ranges.
         unsafe { NonNull::new_unchecked(pointer) }
     }
     /// Its bytes: the owner may write what he likes.

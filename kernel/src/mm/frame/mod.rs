@@ -9,9 +9,10 @@
 //! ```
 //!
 //! A free never allocates, sleeps, or panics (a debug build panics over misuse). It may happen in an
-//! interrupt: RCU callbacks free page tables there. All locks here are interrupt-safe, and rank
-//! above nearly everything, so memory may be asked for and given back under any lock but the
-//! console's.
+//! interrupt: RCU callbacks free page tables there. All locks here are interrupt-safe and
+//! rank above nearly everything. Memory may be given back under any lock that comes before
+//! `FRAME_CACHE`. It may be asked for under any that comes before `OBJECT_MAGAZINE` only: a request
+//! may ask the object caches and the heap to shrink, which takes their locks.
 //!
 //! Out of memory is an error that the caller gets. Before that, the allocator empties the CPUs'
 //! caches, asks the object caches for unused slabs, and, if the caller may sleep, asks RCU to end a
