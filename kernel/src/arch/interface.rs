@@ -47,6 +47,9 @@ const _: unsafe fn(usize, u32, VirtAddr, *const ()) -> Result<(), Errno> = curre
 /// Stops this CPU for good (after a panic elsewhere).
 const _: fn() -> ! = current::cpu::halt;
 
+/// The registers as they are in the caller.
+const _: fn() -> current::TrapFrame = current::cpu::capture;
+
 // timer: nanoseconds since boot, the same on all CPUs.
 const _: fn() -> u64 = current::timer::now;
 /// One interrupt at or after that time on this CPU, replacing the one armed before.

@@ -101,7 +101,7 @@ pub fn answer_nmi(frame: &TrapFrame) -> ! {
 /// What this CPU was doing.
 fn tell(frame: &TrapFrame) {
     report::task();
-    report::frame(frame, false);
+    report::frame(frame);
 }
 
 /// Called in each inter-CPU interrupt: does nothing unless another CPU panics.

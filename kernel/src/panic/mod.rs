@@ -1,8 +1,8 @@
 //! The end of the kernel by its own mistake.
 //!
-//! One CPU reports: the message, where, which task with which locks, the registers if the mistake
-//! was a fault, the functions that led there. Then it asks every other CPU, one after the other,
-//! for its own functions, and ends the run with status 3. Nothing here allocates or waits for a
+//! One CPU reports: the message, where, which task with which locks, the registers, the
+//! functions that led there. Then it asks every other CPU, one after the other, for its own
+//! registers and functions, and ends the run with status 3. Nothing here allocates or waits for a
 //! lock.
 //!
 //! * Two CPUs panic at once: the first reports, the second waits to be asked, says its message too.
@@ -35,20 +35,23 @@ const NOBODY: usize = usize::MAX;
 
 /// For the binary's `#[panic_handler]`.
 pub fn panic(info: &PanicInfo<'_>) -> ! {
-    die(&Cause { message: format_args!("{}", info.message()), location: info.location(), frame: None })
+    let message = format_args!("{}", info.message());
+    die(&Cause { message, location: info.location(), frame: &cpu::capture(), interrupted: false })
 }
 
 /// For `Handlers::kernel_fault`.
 pub fn kernel_fault(frame: &TrapFrame, fault: &Fault) -> ! {
     let message = format_args!("{}", fault::Description::of(fault));
-    die(&Cause { message, location: None, frame: Some(frame) })
+    die(&Cause { message, location: None, frame, interrupted: true })
 }
 
 /// Why the kernel ends.
 struct Cause<'a> {
     message: fmt::Arguments<'a>,
     location: Option<&'a Location<'a>>,
-    frame: Option<&'a TrapFrame>,
+    frame: &'a TrapFrame,
+    /// Whether the frame is that of an interrupt, or else of the panic itself.
+    interrupted: bool,
 }
 
 impl Cause<'_> {
@@ -61,9 +64,11 @@ impl Cause<'_> {
             log::raw(format_args!("  at {location}\n"));
         }
         report::task();
-        match self.frame {
-            Some(frame) => report::frame(frame, true),
-            None => report::trace(&mut |visit| backtrace::here(visit)),
+        if self.interrupted {
+            report::frame(self.frame);
+        } else {
+            report::registers(self.frame);
+            report::trace(&mut |visit| backtrace::here(visit));
         }
     }
 }

@@ -25,11 +25,14 @@ pub(super) fn task() {
     }
 }
 
+/// The registers.
+pub(super) fn registers(frame: &TrapFrame) {
+    log::raw(format_args!("Registers:\n{frame}\n"));
+}
+
 /// What a CPU was doing when it was interrupted.
-pub(super) fn frame(frame: &TrapFrame, registers: bool) {
-    if registers {
-        log::raw(format_args!("Registers:\n{frame}\n"));
-    }
+pub(super) fn frame(frame: &TrapFrame) {
+    registers(frame);
     log::raw(format_args!("  in {}\n", Code::at(frame.pc())));
     let mut first = true;
     trace(&mut |visit| {

@@ -8,6 +8,7 @@
     expect(clippy::missing_const_for_thread_local, reason = "loom's macro has no constant form")
 )]
 
+use super::TrapFrame;
 use crate::addr::VirtAddr;
 use crate::arch::MAX_CPUS;
 use crate::error::Errno;
@@ -128,6 +129,10 @@ pub fn send_nmi(_cpu: usize) -> bool {
 /// None.
 pub unsafe fn start(_cpu: usize, _hardware: u32, _stack: VirtAddr, _task: *const ()) -> Result<(), Errno> {
     Err(Errno::ENODEV)
+}
+/// None.
+pub fn capture() -> TrapFrame {
+    TrapFrame(())
 }
 /// Parks the thread.
 pub fn halt() -> ! {

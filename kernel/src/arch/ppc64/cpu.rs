@@ -212,6 +212,12 @@ extern "C" fn secondary_main(cpu: usize) -> ! {
     }
 }
 
+/// The registers as they are in the caller, into which this is inlined.
+#[inline(always)]
+pub fn capture() -> trap::TrapFrame {
+    trap::TrapFrame::here()
+}
+
 /// Stops this CPU for good.
 pub fn halt() -> ! {
     set_ee(false);

@@ -60,6 +60,26 @@ pub struct TrapFrame {
 }
 
 impl TrapFrame {
+    /// Of no interrupt: the registers as they are in the caller, into which this is inlined.
+    #[inline(always)]
+    pub fn here() -> Self {
+        let mut gpr = [0; 32];
+        let (nip, lr, ctr, xer, cr): (u64, u64, u64, u64, u64);
+        // SAFETY: stores the registers into the array and reads the others. The branch to the next
+        // instruction tells its address; the link register is put back.
+        unsafe {
+            asm!(".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+                 "std \\n, 8*\\n({gpr})", ".endr",
+                 ".irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
+                 "std \\n, 8*\\n({gpr})", ".endr",
+                 "mflr {lr}", "bcl 20, 31, 2f", "2:", "mflr {nip}", "mtlr {lr}",
+                 "mfctr {ctr}", "mfxer {xer}", "mfcr {cr}",
+                 gpr = in(reg_nonzero) &raw mut gpr, lr = out(reg_nonzero) lr, nip = out(reg_nonzero) nip,
+                 ctr = out(reg_nonzero) ctr, xer = out(reg_nonzero) xer, cr = out(reg_nonzero) cr,
+                 options(nostack, preserves_flags));
+        }
+        Self { gpr, nip, msr: msr(), lr, ctr, xer, cr, dar: 0, dsisr: 0, vector: 0 }
+    }
     /// Where it was interrupted.
     pub fn pc(&self) -> usize {
         self.nip as usize
@@ -80,11 +100,16 @@ impl TrapFrame {
 
 impl fmt::Display for TrapFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = interrupt::name(self.vector());
-        writeln!(f, "{name} interrupt ({:#x})", self.vector())?;
+        let interrupted = self.vector() != 0;
+        if interrupted {
+            let name = interrupt::name(self.vector());
+            writeln!(f, "{name} interrupt ({:#x})", self.vector())?;
+        }
         writeln!(f, "nip {:016x}  msr {:016x}  lr  {:016x}", self.nip, self.msr, self.lr)?;
-        writeln!(f, "ctr {:016x}  xer {:016x}  cr  {:016x}", self.ctr, self.xer, self.cr)?;
-        write!(f, "dar {:016x}  dsisr {:08x}", self.dar, self.dsisr)?;
+        write!(f, "ctr {:016x}  xer {:016x}  cr  {:016x}", self.ctr, self.xer, self.cr)?;
+        if interrupted {
+            write!(f, "\ndar {:016x}  dsisr {:08x}", self.dar, self.dsisr)?;
+        }
         for (number, value) in self.gpr.iter().enumerate() {
             let start = if number % 4 == 0 { "\n" } else { "  " };
             write!(f, "{start}r{number:<2} {value:016x}")?;

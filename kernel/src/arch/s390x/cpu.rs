@@ -71,6 +71,12 @@ pub unsafe fn start(cpu: usize, hardware: u32, stack: VirtAddr, task: *const ())
     unsafe { smp::start(cpu, hardware, stack, task) }
 }
 
+/// The registers as they are in the caller, into which this is inlined.
+#[inline(always)]
+pub fn capture() -> trap::TrapFrame {
+    trap::TrapFrame::here()
+}
+
 /// Stops this CPU for good.
 pub fn halt() -> ! {
     irq_save();

@@ -6,6 +6,7 @@ use crate::addr::VirtAddr;
 use crate::arch::MAX_CPUS;
 use crate::arch::handlers::{self, Fault, FaultKind};
 use crate::arch::s390x_program::ProgramCheck;
+use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +31,22 @@ pub struct TrapFrame {
 }
 
 impl TrapFrame {
+    /// Of no interruption: the registers as they are in the caller, into which this is inlined.
+    #[inline(always)]
+    pub fn here() -> Self {
+        let mut gprs = [0; 16];
+        let (address, high, low): (u64, u32, u32);
+        // SAFETY: stores the registers into the array, and reads the PSW.
+        unsafe {
+            asm!("stmg %r0, %r15, 0({gprs})", "larl {address}, .", "epsw {high}, {low}",
+                 gprs = in(reg_addr) &raw mut gprs, address = out(reg_addr) address,
+                 high = out(reg_addr) high, low = out(reg_addr) low,
+                 options(nostack, preserves_flags));
+        }
+        let mask = u64::from(high) << 32 | u64::from(low);
+        Self { psw: psw::Psw { mask, address }, gprs, info: [0; 2], flags: 0 }
+    }
+
     /// Where it was interrupted. (Behind the instruction, for most program interruptions.)
     pub fn pc(&self) -> usize {
         self.psw.address as usize
