@@ -128,7 +128,8 @@ pub fn send_ipi(cpu: usize) {
 }
 
 /// Interrupts that CPU whatever it does, by a system reset, which cannot be masked; it does not go on.
-/// False where the firmware cannot: skiboot under QEMU 7.2 has no way to a CPU.
+/// False where the firmware cannot: skiboot wants the core awake first ("special wakeup"), which QEMU
+/// 7.2 never confirms, so after a second it gives up.
 pub fn send_nmi(cpu: usize) -> bool {
     let Some(area) = area::of(cpu) else { return false };
     let number = u64::from(area.number());
