@@ -25,6 +25,7 @@ pub const SUITE: Suite = Suite {
         Test::new("high_runs_first", high_runs_first),
         Test::new("affinity", affinity).min_cpus(2),
         Test::new("idle_cpus_take_work", idle_cpus_take_work).min_cpus(2),
+        Test::new("a_yield_finds_an_idle_cpu", a_yield_finds_an_idle_cpu).min_cpus(2),
     ],
 };
 
@@ -201,5 +202,31 @@ fn idle_cpus_take_work(case: &mut Case<'_>) -> Outcome {
     }
     check_eq!(threads.len(), cpus);
     threads.into_iter().for_each(|thread| thread.join(case.ctx));
+    Ok(())
+}
+
+/// Who yields to a thread that then keeps the CPU with interrupts off goes on elsewhere.
+fn a_yield_finds_an_idle_cpu(case: &mut Case<'_>) -> Outcome {
+    /// Far more than an idle CPU needs to come, on a loaded host too.
+    const PATIENCE: u64 = 5_000_000_000;
+    let shared = Arc::new((AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false)));
+    let theirs = Arc::clone(&shared);
+    let here = CpuSet::one(PreemptGuard::new().cpu());
+    let keeper = Spawn::new("keeper").on(here).spawn(move |_| {
+        let (keeps, go, went) = &*theirs;
+        let _irqs = IrqGuard::new();
+        keeps.store(true, Ordering::Release);
+        let end = timer::now() + PATIENCE;
+        spin_until(|| go.load(Ordering::Acquire) || timer::now() > end);
+        went.store(go.load(Ordering::Acquire), Ordering::Release);
+    });
+    let Ok(keeper) = keeper else { skip!("no memory for a stack") };
+    let (keeps, go, went) = &*shared;
+    while !keeps.load(Ordering::Acquire) {
+        sched::yield_now(case.ctx);
+    }
+    go.store(true, Ordering::Release);
+    keeper.join(case.ctx);
+    check!(went.load(Ordering::Acquire), "this thread waited for the one that kept the CPU");
     Ok(())
 }

@@ -10,6 +10,7 @@
 use super::queue::QUEUES;
 use super::wake;
 use crate::arch::current::timer;
+use crate::cpus::CpuSet;
 use crate::sync::{InIrq, MaySleep, PreemptGuard, hooks};
 
 /// A time slice, in nanoseconds.
@@ -30,7 +31,7 @@ pub fn timer_interrupt(_irq: &mut InIrq) {
     let (cpu, waiting) = (queue.cpu, queue.waiting());
     drop(queue);
     if ticked && waiting > 0 {
-        wake::call_for_help(cpu);
+        wake::call_for_help(CpuSet::ALL, cpu);
     }
 }
 

@@ -161,6 +161,10 @@ fn leave_once(how: Leave) {
     if core::ptr::eq(&*next, &*prev) {
         return;
     }
+    if matches!(how, Leave::Yield) {
+        // It still wants to run, and the next one may keep this CPU with interrupts off.
+        wake::call_for_help(prev.allowed(), irqs.cpu());
+    }
     // The next thread gives the lock back. Its context is the one that counts from here on.
     core::mem::forget(queue);
     // SAFETY: interrupts are off; the next thread lives as long as it runs.

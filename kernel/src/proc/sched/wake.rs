@@ -114,9 +114,9 @@ fn best(allowed: CpuSet, online: CpuSet, idle: CpuSet, home: usize, waiting: imp
     cpus.iter().min_by_key(|&cpu| (waiting(cpu), cpu != home)).unwrap_or(home)
 }
 
-/// Asks one idle CPU to look for threads that wait elsewhere: a CPU's tick found some in its queue.
-pub(super) fn call_for_help(this: usize) {
-    let idle = IDLE.get().and(online_cpus()).without(CpuSet::one(this));
+/// Asks one idle CPU of these to look for threads that wait elsewhere: some do in this CPU's queue.
+pub(super) fn call_for_help(allowed: CpuSet, this: usize) {
+    let idle = IDLE.get().and(online_cpus()).and(allowed).without(CpuSet::one(this));
     if let Some(helper) = idle.first() {
         cpu::send_ipi(helper);
     }
