@@ -19,6 +19,8 @@ pub mod addr;
 pub mod arch;
 pub mod boot;
 pub mod cmdline;
+#[cfg(not(loom))]
+pub mod console;
 pub mod cpus;
 pub mod error;
 pub mod exit;

@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system calls", &["syscall"]),
     ("files", &["fs"]),
     ("processes", &["proc"]),
+    ("what is typed", &["console"]),
     ("memory", &["mm"]),
     ("rcu", &["rcu"]),
     ("locks", &["sync"]),

@@ -14,7 +14,7 @@ use crate::verdict::End;
 use anyhow::Context;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,6 +42,8 @@ pub enum Patience {
 pub enum Input {
     /// Nothing.
     None,
+    /// These keys, all at once, when the guest has booted.
+    Typed(&'static str),
     /// What the runner's own standard input gives.
     Inherit,
     /// Keys from a raw terminal; whether Ctrl-C is one of the guest's.
@@ -109,7 +111,7 @@ pub fn run(
     command.stdin(match input {
         Input::None => Stdio::null(),
         Input::Inherit => Stdio::inherit(),
-        Input::Terminal { .. } => Stdio::piped(),
+        Input::Typed(_) | Input::Terminal { .. } => Stdio::piped(),
     });
     let start = Instant::now();
     let mut child = Killed(spawn(&mut command).with_context(|| format!("{}", qemu.path().display()))?);
@@ -137,7 +139,11 @@ pub fn run(
         boot_time: None,
         time: Duration::ZERO,
     };
-    let ended = run.watch(&events, patience, start, &mut show);
+    let mut typing = match input {
+        Input::Typed(keys) => child.0.stdin.take().map(|pipe| (pipe, keys)),
+        _ => None,
+    };
+    let ended = run.watch(&events, patience, start, &mut typing, &mut show);
     if ended.is_some() {
         child.0.kill()?;
     }
@@ -165,6 +171,7 @@ impl Finished {
         events: &Receiver<Event>,
         patience: Patience,
         start: Instant,
+        typing: &mut Option<(ChildStdin, &str)>,
         show: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Option<Result<End, Cut>> {
         let mut last = Instant::now();
@@ -178,6 +185,12 @@ impl Finished {
                     last = Instant::now();
                     if self.take(event, start, show).is_err() {
                         return Some(Err(Cut::Closed));
+                    }
+                    if self.boot_time.is_some()
+                        && let Some((mut pipe, keys)) = typing.take()
+                    {
+                        // A guest that is gone hears nothing, and its end tells.
+                        let _ = pipe.write_all(keys.as_bytes());
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {

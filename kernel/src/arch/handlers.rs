@@ -42,7 +42,7 @@ pub struct Handlers {
     /// Another CPU called `cpu::send_nmi` because this one does not answer. It may have been doing
     /// anything, with any lock held, and does not go on.
     pub nmi: fn(&TrapFrame) -> !,
-    /// The console has input; `console::read` gives it.
+    /// The console has input; `console::read` gives it, to one caller at a time.
     pub console_input: fn(),
     /// Last thing before returning to a context that had interrupts on: may switch to another
     /// thread. Not called when the interrupted context had them off.

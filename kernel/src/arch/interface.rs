@@ -55,7 +55,8 @@ const _: fn() -> u64 = current::timer::now;
 /// One interrupt at or after that time on this CPU, replacing the one armed before.
 const _: fn(u64) = current::timer::arm;
 
-// console: no locking of its own; the caller holds the console lock (a panic does not).
+// console: no locking of its own. Who writes holds the log's lock (a panic does not); who reads holds
+// the lock of the ring of keys (`crate::console`). A CPU may read while another writes.
 const _: fn() -> &'static str = current::console::name;
 /// Writes all; `\n` goes out as `\r\n`.
 const _: fn(&[u8]) = current::console::write;

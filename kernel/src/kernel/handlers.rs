@@ -4,7 +4,7 @@ use fallow::arch::current::{TrapFrame, cpu};
 use fallow::arch::handlers::Handlers;
 use fallow::proc::{sched, smp};
 use fallow::sync::token::interrupt;
-use fallow::{log, mm, panic, rcu};
+use fallow::{console, mm, panic, rcu};
 
 pub static HANDLERS: Handlers = Handlers {
     timer,
@@ -37,11 +37,8 @@ fn ipi(frame: &TrapFrame) {
     });
 }
 
-/// Nobody reads the console yet: what is typed is dropped, so that it does not interrupt again.
+/// Somebody typed.
 fn console_input() {
     let _watch = rcu::irq_enter();
-    interrupt(|_| {
-        let mut buffer = [0; 64];
-        while log::input(&mut buffer) == buffer.len() {}
-    });
+    interrupt(console::input);
 }

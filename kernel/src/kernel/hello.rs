@@ -41,7 +41,7 @@ pub fn last_line(info: &BootInfo) {
     let memory: u64 = info.memory.iter().map(|range| range.size()).sum();
     let cpus = sched::online_cpus().len();
     log::line(format_args!(
-        "boot: ready in {} ns: {}, {cpus} CPU{}, {} MB, {} KB pages, console {}; Ctrl-A x leaves",
+        "boot: ready in {} ns: {}, {cpus} CPU{}, {} MB, {} KB pages, console {}; h helps, Ctrl-A x leaves",
         timer::now(),
         info.machine,
         if cpus == 1 { "" } else { "s" },

@@ -3,6 +3,7 @@
 mod finish;
 mod handlers;
 mod hello;
+mod keys;
 mod memory;
 mod table;
 mod threads;
@@ -39,6 +40,7 @@ fn main_thread(ctx: &mut MaySleep, info: &'static BootInfo) {
     threads::start(ctx);
     hello::last_line(info);
     finish::finish(ctx);
+    keys::start();
 }
 
 #[panic_handler]

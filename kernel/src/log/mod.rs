@@ -14,7 +14,7 @@ mod lock;
 pub use level::console_filter;
 pub use lock::{hold_for_test, speak};
 
-use crate::arch::current::{console, timer};
+use crate::arch::current::timer;
 use core::fmt::{self, Write};
 use line::LineWriter;
 use log::{Level, Log, Metadata, Record};
@@ -55,12 +55,6 @@ pub fn set_level(loglevel: u64) {
 /// A line with its time stamp, whatever the level: the last boot line is seen with `quiet` too.
 pub fn line(message: fmt::Arguments<'_>) {
     raw(format_args!("{} {message}\n", Stamp(timer::now())));
-}
-
-/// Takes what was typed, at most the buffer's length; 0 if nothing.
-pub fn input(buffer: &mut [u8]) -> usize {
-    let _console = lock::lock();
-    console::read(buffer)
 }
 
 /// Nanoseconds since boot, as Linux prints them: seconds, and microseconds behind the point.

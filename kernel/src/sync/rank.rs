@@ -66,6 +66,8 @@ impl Rank {
     pub const FRAME_CACHE: Self = Self(96);
     /// The buddy lists of frames.
     pub const FRAME_BUDDY: Self = Self(98);
+    /// What was typed and nobody has read yet.
+    pub const CONSOLE_INPUT: Self = Self(240);
     /// The console: one may log under any lock.
     pub const CONSOLE: Self = Self(250);
 

@@ -11,6 +11,7 @@ mod inputs;
 mod matrix;
 mod mistakes;
 mod tally;
+mod typing;
 
 pub use tally::Tally;
 
@@ -125,6 +126,7 @@ fn plan(options: &Test) -> Vec<Suite> {
     all.extend(mistakes::suites());
     all.extend(endings::suites(options.long));
     all.extend(inputs::suites());
+    all.extend(typing::suites());
     all.extend(matrix::suites(options.long));
     all.extend(clock::suites());
     if let Some(text) = &options.only {

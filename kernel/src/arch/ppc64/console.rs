@@ -157,8 +157,10 @@ impl Input {
     }
 }
 
-/// Takes what has arrived, at most the buffer's length; 0 if nothing. Interrupts are off, or `poll`
-/// on this CPU may find the input busy and leave it to the next tick.
+/// Takes what has arrived, at most the buffer's length; 0 if nothing. Interrupts are off, and the
+/// caller holds the lock of the ring of keys. `poll` does not hold it: if it finds the input busy it
+/// leaves it to the next tick. A `write` on another CPU meets this one nowhere: hypervisor calls are
+/// by themselves, and of the UART both only read the line status.
 pub fn read(buffer: &mut [u8]) -> usize {
     if let Some(mut uart) = uart() {
         return uart.receive_bytes(buffer);

@@ -25,8 +25,8 @@ unsafe impl Sync for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Kilobyte {}
 
-/// Used at boot by the one CPU that runs, afterwards by `read`, whose caller holds the console
-/// lock.
+/// Used at boot by the one CPU that runs, afterwards by `read`, whose caller holds the lock of the
+/// ring of keys (`crate::console`).
 static INPUT: Page = Page(UnsafeCell::new([0; 4096]));
 /// Each used by its CPU, interrupts off.
 static OUTPUT: [Kilobyte; MAX_CPUS] = [const { Kilobyte(UnsafeCell::new([0; 1024])) }; MAX_CPUS];
@@ -91,7 +91,8 @@ pub fn write(mut text: &[u8]) {
 /// Relaxed: the caller's lock orders them.
 static LEFT: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
 
-/// Takes what has arrived. The caller holds the console lock.
+/// Takes what has arrived. The caller holds the lock of the ring of keys: a `write` on another CPU
+/// uses another block, and waits in `call` while the service processor is busy.
 pub fn read(buffer: &mut [u8]) -> usize {
     let block = INPUT.0.get();
     let (mut start, mut length) = (LEFT.0.load(Ordering::Relaxed), LEFT.1.load(Ordering::Relaxed));

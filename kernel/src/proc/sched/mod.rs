@@ -123,6 +123,23 @@ pub fn current_name(cpu: usize) -> Option<TaskName> {
     QUEUES.of(cpu).lock().current_name()
 }
 
+/// What a CPU does and has to do: for reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// The thread that runs.
+    pub running: Option<TaskName>,
+    /// Threads that are ready to run.
+    pub ready: u32,
+    /// Threads that sleep until a time at the latest.
+    pub asleep: usize,
+}
+
+/// What that CPU does now. Walks the list of its sleepers with its run queue locked.
+pub fn load(cpu: usize) -> Load {
+    let queue = QUEUES.of(cpu).lock();
+    Load { running: queue.current_name(), ready: queue.waiting(), asleep: queue.sleeping() }
+}
+
 /// Leaves the CPU; and again, as long as that is asked for meanwhile. A loop, so that a storm of
 /// wishes does not nest on this stack.
 fn leave_cpu(how: Leave) {

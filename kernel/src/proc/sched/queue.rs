@@ -227,6 +227,11 @@ impl RunQueue {
         self.waiting
     }
 
+    /// How many sleep until a time at the latest.
+    pub(super) fn sleeping(&self) -> usize {
+        self.sleepers.iter().count()
+    }
+
     /// Asks the running thread to leave.
     pub(super) fn preempt_current(&self) {
         if let Some(current) = &self.current {
