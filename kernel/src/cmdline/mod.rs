@@ -38,7 +38,7 @@ impl<'a> CommandLine<'a> {
     /// The value of the last word with that name (`-` and `_` are the same letter, as in Linux). A
     /// word without `=` has an empty value. `None` if the name does not occur or its value is bad.
     pub fn text(self, name: &str) -> Option<&'a [u8]> {
-        self.words().filter(|word| word.is_named(name) && params::check(word).is_ok()).last().map(|w| w.value)
+        self.words().filter(|word| word.is_named(name) && params::is_valid(word)).last().map(|w| w.value)
     }
 
     /// Whether a word of that name occurs.
@@ -64,7 +64,7 @@ impl<'a> CommandLine<'a> {
 
     /// What is wrong with it, word by word.
     pub fn complaints(self) -> impl Iterator<Item = Complaint<'a>> {
-        self.words().filter_map(|word| params::check(&word).err())
+        self.words().filter_map(|word| params::complaint(&word))
     }
 }
 
@@ -88,6 +88,8 @@ pub enum Complaint<'a> {
     Unknown(Word<'a>),
     /// The parameter does not take that value; the default stays.
     BadValue(Word<'a>, Kind),
+    /// The parameter is Linux' or planned, and nothing in this kernel asks for it.
+    NotYet(Word<'a>),
 }
 
 impl fmt::Display for Complaint<'_> {
@@ -95,6 +97,7 @@ impl fmt::Display for Complaint<'_> {
         match self {
             Self::Unknown(word) => write!(f, "unknown parameter '{word}', kept for init"),
             Self::BadValue(word, kind) => write!(f, "bad value in '{word}', ignored: {kind} is wanted"),
+            Self::NotYet(word) => write!(f, "'{word}' has no effect yet"),
         }
     }
 }

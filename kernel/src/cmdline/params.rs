@@ -52,18 +52,25 @@ pub struct Parameter {
     pub name: &'static str,
     /// The values it takes.
     pub kind: Kind,
+    /// Whether anything asks for it. Who names another gets a warning, not silence.
+    pub is_used: bool,
 }
 
 const fn param(name: &'static str, kind: Kind) -> Parameter {
-    Parameter { name, kind }
+    Parameter { name, kind, is_used: true }
+}
+
+/// A parameter whose subsystem does not exist yet, or does not ask for it yet.
+const fn later(name: &'static str, kind: Kind) -> Parameter {
+    Parameter { name, kind, is_used: false }
 }
 
 /// All parameters, in the order of the alphabet.
 pub const KNOWN: &[Parameter] = &[
-    param("console", Kind::Text),
+    later("console", Kind::Text),
     param("debug", Kind::Flag),
     param("fallow.crash", Kind::Text),
-    param("init", Kind::Text),
+    later("init", Kind::Text),
     param("init_on_free", Kind::OneOf(&["0", "1"])),
     param("kunit.action", Kind::OneOf(&["list"])),
     param("kunit.filter_glob", Kind::Text),
@@ -73,15 +80,15 @@ pub const KNOWN: &[Parameter] = &[
     param("nr_cpus", Kind::Number(1, 4096)),
     param("oops", Kind::OneOf(&["panic"])),
     param("page_poison", Kind::OneOf(&["0", "1"])),
-    param("panic", Kind::Number(0, 3600)),
-    param("pgtable.free", Kind::OneOf(&["immediate", "ipi", "rcu"])),
-    param("pgtable.inject", Kind::Text),
-    param("pgtable.layout", Kind::OneOf(&["page", "frag", "group"])),
-    param("pgtable.mutant", Kind::Text),
+    later("panic", Kind::Number(0, 3600)),
+    later("pgtable.free", Kind::OneOf(&["immediate", "ipi", "rcu"])),
+    later("pgtable.inject", Kind::Text),
+    later("pgtable.layout", Kind::OneOf(&["page", "frag", "group"])),
+    later("pgtable.mutant", Kind::Text),
     param("quiet", Kind::Flag),
     param("rcupdate.rcu_cpu_stall_timeout", Kind::Number(1, 300)),
     param("torture", Kind::Number(1, 1 << 20)),
-    param("trace_event", Kind::Text),
+    later("trace_event", Kind::Text),
 ];
 
 /// The parameter that a word names.
@@ -89,11 +96,16 @@ pub(super) fn find(word: &Word<'_>) -> Option<&'static Parameter> {
     KNOWN.iter().find(|parameter| word.is_named(parameter.name))
 }
 
-/// Whether the kernel uses the word.
-pub(super) fn check<'a>(word: &Word<'a>) -> Result<(), Complaint<'a>> {
+/// Whether the word names a parameter and has a value that it takes.
+pub(super) fn is_valid(word: &Word<'_>) -> bool {
+    find(word).is_some_and(|parameter| parameter.kind.accepts(word))
+}
+
+/// Why the kernel does not use the word.
+pub(super) fn complaint<'a>(word: &Word<'a>) -> Option<Complaint<'a>> {
     match find(word) {
-        None => Err(Complaint::Unknown(*word)),
-        Some(parameter) if parameter.kind.accepts(word) => Ok(()),
-        Some(parameter) => Err(Complaint::BadValue(*word, parameter.kind)),
+        None => Some(Complaint::Unknown(*word)),
+        Some(parameter) if !parameter.kind.accepts(word) => Some(Complaint::BadValue(*word, parameter.kind)),
+        Some(parameter) => (!parameter.is_used).then_some(Complaint::NotYet(*word)),
     }
 }

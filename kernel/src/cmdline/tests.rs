@@ -18,7 +18,15 @@ fn values_and_flags() {
     assert_eq!(line.text("init"), Some(&b"/bin/sh x"[..]));
     assert_eq!(line.text("console"), Some(&b"a b"[..]));
     assert_eq!(line.number("loglevel"), Some(7));
-    assert_eq!(line.complaints().count(), 0);
+}
+
+#[test]
+fn what_nothing_asks_for_is_said() {
+    let line = line("quiet panic=5 oops=panic trace_event=x");
+    assert_eq!(
+        names(line.complaints()),
+        ["'panic=5' has no effect yet", "'trace_event=x' has no effect yet"]
+    );
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Slab {
     /// other reference that this gave for the slab is used any more.
     unsafe fn uses<'a>(slab: NonNull<Self>) -> &'a mut Uses {
         // SAFETY: alive, and exclusively the caller's (the caller).
-        unsafe { &mut *(&raw mut (*slab.as_ptr()).uses) }
+        unsafe { &mut (*slab.as_ptr()).uses }
     }
 
     /// An object; `None` if all are taken.
