@@ -124,7 +124,9 @@ pub fn run(
             .map(|pipe| forward(pipe, sender.clone(), Event::Output, Some(Event::OutputClosed))),
         child.0.stderr.take().map(|pipe| forward(pipe, sender.clone(), Event::Complaint, None)),
     ];
-    if let (Input::Terminal { interrupt_is_guests }, Some(pipe)) = (input, child.0.stdin.take()) {
+    if let Input::Terminal { interrupt_is_guests } = input
+        && let Some(pipe) = child.0.stdin.take()
+    {
         type_into(pipe, interrupt_is_guests, sender.clone());
     }
     if catch_signals {
