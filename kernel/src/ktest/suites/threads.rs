@@ -133,7 +133,8 @@ fn no_preemption_while_it_is_off(case: &mut Case<'_>) -> Outcome {
         drop(pin);
         // The guard's end let the one of higher priority run. Another CPU may have taken this thread
         // meanwhile, so it may go on first.
-        check!(spin_until(|| ran.load(Ordering::Relaxed)), "preemption did not come with the guard's end");
+        spin_until(|| ran.load(Ordering::Relaxed));
+        check!(ran.load(Ordering::Relaxed), "preemption did not come with the guard's end");
         seen
     };
     check!(!seen, "preempted while preemption was off");
