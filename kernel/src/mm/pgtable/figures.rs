@@ -110,7 +110,7 @@ fn churn_beside_living_neighbours() {
 }
 
 #[test]
-#[ignore = "a minute; CI runs it"]
+#[ignore = "a minute; `run-qemu.sh test --long` runs it"]
 fn churn_of_a_million_tables() {
     churned::<S390Dat>(Layout::Frag, 1_000_000);
     churned::<Ppc64Radix64K>(Layout::Frag, 1_000_000);

@@ -433,13 +433,13 @@ fn two_pages_of_two() {
 }
 
 #[test]
-#[ignore = "ten seconds; CI runs it"]
+#[ignore = "ten seconds; `run-qemu.sh test --long` runs it"]
 fn one_page_of_four() {
     explored(4, 1, 2);
 }
 
 #[test]
-#[ignore = "ten seconds; CI runs it"]
+#[ignore = "ten seconds; `run-qemu.sh test --long` runs it"]
 fn two_pages_of_two_two_readers() {
     explored(2, 2, 2);
 }

@@ -288,6 +288,7 @@ fn a_reader_against_reuse() {
             let (tables, entry) = (tables.clone(), entry.clone());
             move |table: &Fragment<1>, stamp| {
                 let number = machine.number(table);
+                // SAFETY: `with_mut` gives a valid pointer; that nobody else uses it is what loom checks.
                 tables[number].with_mut(|table| unsafe { *table = stamp });
                 entry.store(number + 1, Release); // pairs with the reader's Acquire (H7)
             }
@@ -299,6 +300,7 @@ fn a_reader_against_reuse() {
             spawn(move || {
                 let section = machine.reader_cpu.lock().unwrap();
                 if let Some(number) = entry.load(Acquire).checked_sub(1) {
+                    // SAFETY: `with` gives a valid pointer; that nobody writes meanwhile is what loom checks.
                     let stamp = tables[number].with(|table| unsafe { *table });
                     assert!(stamp == 10 || stamp == 20);
                     drop(section);
