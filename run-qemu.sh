@@ -36,8 +36,16 @@ setup() {
     log=$(mktemp)
     if [ -t 2 ]; then out=/dev/stderr; else out=$log; fi
     $sudo apt-get update >"$out" 2>&1 || say "apt-get update failed; trying with what apt knows"
-    # shellcheck disable=SC2086  # both are lists of words
-    if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove \
+    # A QEMU tool from elsewhere that does not go with Debian's QEMU may be replaced, nothing else removed.
+    keep=--no-remove
+    # shellcheck disable=SC2086  # a list of words
+    gone=$(apt-get install --simulate --no-install-recommends $packages 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p')
+    if [ -n "$gone" ] && [ -z "$(echo "$gone" | grep -v '^qemu-')" ]; then
+        say "removing $(echo "$gone" | tr '\n' ' ')first: of another version than Debian's QEMU"
+        keep=
+    fi
+    # shellcheck disable=SC2086  # all are lists of words
+    if ! $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes $keep \
         --no-install-recommends $packages >"$out" 2>&1 </dev/null; then
         tail -n 15 "$log" >&2
         say "apt-get could not install them (its last words are above)"

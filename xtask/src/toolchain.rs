@@ -85,7 +85,11 @@ impl Toolchain {
         for variable in UNWANTED {
             command.env_remove(variable);
         }
-        command.env("CARGO", self.folder.join("cargo")).env("RUSTC", self.folder.join("rustc"));
+        // Each by its path: cargo would take rustup's from PATH, and a rustdoc of another version than
+        // the compiler cannot read what that compiled.
+        for (variable, program) in [("CARGO", "cargo"), ("RUSTC", "rustc"), ("RUSTDOC", "rustdoc")] {
+            command.env(variable, self.folder.join(program));
+        }
         command
     }
 }
