@@ -32,6 +32,38 @@ pub struct Fault {
     pub address: Option<VirtAddr>,
 }
 
+/// What a program asks of the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Syscall {
+    /// Linux' number of the call on this machine.
+    pub number: usize,
+    /// As the program passed them.
+    pub args: [u64; 6],
+}
+
+/// What a program did wrong, or what it lacks.
+#[derive(Clone, Copy, Debug)]
+pub enum UserFault {
+    /// It used memory that its tables do not let it use (`Read`, `Write` or `Execute`).
+    Page {
+        /// How.
+        kind: FaultKind,
+        /// Where; at least the page is right.
+        address: VirtAddr,
+    },
+    /// The machine's exception means this signal.
+    Signal {
+        /// Its number.
+        signal: u32,
+        /// `si_code`
+        code: i32,
+        /// `si_addr`
+        address: VirtAddr,
+        /// The manual's name of the exception.
+        name: &'static str,
+    },
+}
+
 /// What the machine calls. Each is called with interrupts off.
 pub struct Handlers {
     /// The clock reached the deadline of this CPU's `timer::arm`.
@@ -49,6 +81,12 @@ pub struct Handlers {
     pub irq_exit: fn(),
     /// The kernel faulted and no fix-up was registered for the instruction. Never returns.
     pub kernel_fault: fn(&TrapFrame, &Fault) -> !,
+    /// A program made a system call. On its thread's kernel stack. May turn interrupts on.
+    pub syscall: fn(&mut TrapFrame),
+    /// A program did what it may not, or touched memory that is not there yet. The same.
+    pub user_fault: fn(&mut TrapFrame, &UserFault),
+    /// Last thing before returning to a program, whatever interrupted it. The same.
+    pub user_return: fn(&mut TrapFrame),
     /// A CPU that was started arrives here on its own stack, translation on, interrupts off.
     pub secondary_main: fn(cpu: usize) -> !,
 }

@@ -4,7 +4,8 @@
 //! CPUs are named by their logical number, `0..cpus_online`; the boot CPU is 0.
 
 use super::current;
-use super::handlers::Fault;
+use super::handlers::{Fault, Syscall};
+use super::signals::{Delivery, Placed, Restored};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::boot::EarlyFrames;
 use crate::error::Errno;
@@ -133,6 +134,54 @@ const _: fn(Space) = current::space::flush_all;
 /// One aligned access by the kernel to the active space.
 const _: fn(VirtAddr) -> Result<u64, Fault> = current::space::user_load;
 const _: unsafe fn(VirtAddr, u64) -> Result<(), Fault> = current::space::user_store;
+
+// user: programs. Their frames are trap frames.
+const _: fn(&current::TrapFrame) -> bool = current::TrapFrame::is_user;
+/// A program's first state: entry and stack pointer, all other registers 0.
+const _: fn(VirtAddr, VirtAddr) -> current::TrapFrame = current::TrapFrame::program;
+const _: fn(&current::TrapFrame) -> Syscall = current::TrapFrame::syscall;
+/// The result of a system call as the machine's Linux passes it.
+const _: fn(&mut current::TrapFrame, Result<u64, Errno>) = current::TrapFrame::set_result;
+/// Makes the program repeat the system call, with its first argument as it was.
+const _: fn(&mut current::TrapFrame) = current::TrapFrame::restart;
+/// The same with another number.
+const _: fn(&mut current::TrapFrame, usize) = current::TrapFrame::restart_as;
+const _: fn(&mut current::TrapFrame, VirtAddr) = current::TrapFrame::set_pc;
+const _: fn(&mut current::TrapFrame, VirtAddr) = current::TrapFrame::set_sp;
+/// The registers that programs have and the kernel never uses: floating point, vector, access.
+type UserState = current::user::UserState;
+const _: fn() -> UserState = UserState::new;
+/// From the CPU. The CPU holds what belongs to this program.
+const _: unsafe fn(&mut UserState) = UserState::save;
+/// To the CPU. What the CPU holds was saved.
+const _: unsafe fn(&UserState) = UserState::restore;
+/// The thread pointer of a program that does not run.
+const _: fn(&mut current::TrapFrame, &mut UserState, u64) = current::user::set_tls;
+/// Goes on as the program. Interrupts are off; what is on this kernel stack is forgotten.
+const _: unsafe fn(&current::TrapFrame) -> ! = current::user::enter;
+/// The first address that a program cannot have.
+const _: VirtAddr = current::user::SPACE_END;
+const _: u16 = current::user::ELF_MACHINE;
+/// AT_PLATFORM, AT_HWCAP, AT_HWCAP2.
+const _: &str = current::user::PLATFORM;
+const _: fn() -> u64 = current::user::hwcap;
+const _: fn() -> u64 = current::user::hwcap2;
+/// One attempt to copy from or to the active space; a fault says where. Never reaches the kernel's memory.
+const _: unsafe fn(*mut u8, VirtAddr, usize) -> Result<(), Fault> = current::usercopy::from_user;
+const _: unsafe fn(VirtAddr, *const u8, usize) -> Result<(), Fault> = current::usercopy::to_user;
+
+// signal: their frames on a program's stack, laid out as Linux does.
+const _: usize = current::signal::FRAME_MAX;
+/// The code that ends a handler, mapped somewhere by the kernel.
+const _: &[u8] = current::signal::TRAMPOLINE;
+/// Builds the frame in the buffer and makes the program continue in its handler.
+const _: fn(&mut current::TrapFrame, &UserState, &Delivery, &mut [u8; current::signal::FRAME_MAX]) -> Placed =
+    current::signal::deliver;
+/// Where the frame lies that `sigreturn` (true: `rt_sigreturn`) ends, and its length.
+const _: fn(&current::TrapFrame, bool) -> (VirtAddr, usize) = current::signal::frame_address;
+/// Takes the program's state back from a frame. Whatever it holds, no privilege is gained.
+const _: fn(&mut current::TrapFrame, &mut UserState, &[u8], bool) -> Result<Restored, Errno> =
+    current::signal::restore;
 
 // probe: one access that may fail.
 const _: fn(usize) -> Result<u64, Fault> = current::probe::load;

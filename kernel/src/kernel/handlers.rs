@@ -13,6 +13,9 @@ pub static HANDLERS: Handlers = Handlers {
     console_input,
     irq_exit: sched::irq_exit,
     kernel_fault: panic::kernel_fault,
+    syscall: |_| todo!(),
+    user_fault: |_, _| todo!(),
+    user_return: |_| (),
     secondary_main: smp::secondary_main,
 };
 

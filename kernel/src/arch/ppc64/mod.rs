@@ -24,8 +24,11 @@ pub mod cpu;
 pub mod mmu;
 pub mod power;
 pub mod probe;
+pub mod signal;
 pub mod space;
 pub mod timer;
+pub mod user;
+pub mod usercopy;
 
 /// The format of programs' page tables, in the layouts `page` and `group`.
 pub use crate::arch::ppc64_format::Ppc64Radix4K as Format;

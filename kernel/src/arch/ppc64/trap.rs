@@ -8,8 +8,10 @@ use super::firmware::{H_CPPR, H_EOI, H_IPI, H_SET_MODE, H_XIRR, hcall};
 use super::platform::{self, Platform};
 use super::regs::{FSCR, HFSCR, HID0, HID0_HILE, MSR_DR, MSR_EE, MSR_IR, mfspr, msr, mtspr};
 use super::{LINEAR, area, console, fault, power, probe, timer};
-use crate::arch::handlers::{self, Fault, FaultKind};
+use crate::addr::VirtAddr;
+use crate::arch::handlers::{self, Fault, FaultKind, Syscall};
 use crate::arch::ppc64_interrupt as interrupt;
+use crate::error::Errno;
 use core::arch::asm;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
@@ -95,6 +97,42 @@ impl TrapFrame {
     /// Whether the interrupted stack had no room for the frame.
     fn on_emergency_stack(&self) -> bool {
         self.vector & 2 != 0
+    }
+}
+
+/// Frames of programs: to be filled in.
+impl TrapFrame {
+    /// Whether it interrupted a program.
+    pub fn is_user(&self) -> bool {
+        false
+    }
+    /// A program's first state.
+    pub fn program(_entry: VirtAddr, _sp: VirtAddr) -> Self {
+        todo!()
+    }
+    /// What the program asks for.
+    pub fn syscall(&self) -> Syscall {
+        todo!()
+    }
+    /// What it gets.
+    pub fn set_result(&mut self, _result: Result<u64, Errno>) {
+        todo!()
+    }
+    /// Makes it ask again.
+    pub fn restart(&mut self) {
+        todo!()
+    }
+    /// Makes it ask that.
+    pub fn restart_as(&mut self, _number: usize) {
+        todo!()
+    }
+    /// Where it continues.
+    pub fn set_pc(&mut self, _pc: VirtAddr) {
+        todo!()
+    }
+    /// Its stack pointer from now on.
+    pub fn set_sp(&mut self, _sp: VirtAddr) {
+        todo!()
     }
 }
 

@@ -26,12 +26,15 @@ pub mod probe;
 mod psw;
 mod sclp;
 mod setup;
+pub mod signal;
 mod sigp;
 mod smp;
 pub mod space;
 pub mod timer;
 mod tlb;
 mod trap;
+pub mod user;
+pub mod usercopy;
 
 /// The format of programs' page tables, in the layouts `page` and `group`.
 pub use crate::arch::s390x_format::S390Dat as Format;

@@ -4,8 +4,9 @@
 use super::{cpu, extable, lowcore, power, psw};
 use crate::addr::VirtAddr;
 use crate::arch::MAX_CPUS;
-use crate::arch::handlers::{self, Fault, FaultKind};
+use crate::arch::handlers::{self, Fault, FaultKind, Syscall};
 use crate::arch::s390x_program::ProgramCheck;
+use crate::error::Errno;
 use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ pub const FLAG_NO_STACK: u64 = 1;
 
 /// What an interruption found. boot/s390x/trap.S builds it and returns through it.
 #[repr(C)]
+#[derive(Clone, Debug)]
 pub struct TrapFrame {
     /// The old PSW.
     pub(super) psw: psw::Psw,
@@ -58,6 +60,42 @@ impl TrapFrame {
     /// Whether it had I/O and external interrupts on.
     pub(super) fn irqs_on(&self) -> bool {
         self.psw.mask & (psw::IO | psw::EXTERNAL) != 0
+    }
+}
+
+/// Frames of programs: to be filled in.
+impl TrapFrame {
+    /// Whether it interrupted a program.
+    pub fn is_user(&self) -> bool {
+        false
+    }
+    /// A program's first state.
+    pub fn program(_entry: VirtAddr, _sp: VirtAddr) -> Self {
+        todo!()
+    }
+    /// What the program asks for.
+    pub fn syscall(&self) -> Syscall {
+        todo!()
+    }
+    /// What it gets.
+    pub fn set_result(&mut self, _result: Result<u64, Errno>) {
+        todo!()
+    }
+    /// Makes it ask again.
+    pub fn restart(&mut self) {
+        todo!()
+    }
+    /// Makes it ask that.
+    pub fn restart_as(&mut self, _number: usize) {
+        todo!()
+    }
+    /// Where it continues.
+    pub fn set_pc(&mut self, _pc: VirtAddr) {
+        todo!()
+    }
+    /// Its stack pointer from now on.
+    pub fn set_sp(&mut self, _sp: VirtAddr) {
+        todo!()
     }
 }
 
