@@ -174,9 +174,14 @@ const _: unsafe fn(VirtAddr, *const u8, usize) -> Result<(), Fault> = current::u
 const _: usize = current::signal::FRAME_MAX;
 /// The code that ends a handler, mapped somewhere by the kernel.
 const _: &[u8] = current::signal::TRAMPOLINE;
-/// Builds the frame in the buffer and makes the program continue in its handler.
-const _: fn(&mut current::TrapFrame, &UserState, &Delivery, &mut [u8; current::signal::FRAME_MAX]) -> Placed =
-    current::signal::deliver;
+/// Builds the frame in the buffer and makes the program continue in its handler: with the registers in
+/// the frame, and those in the state (ppc64 clears the FPSCR), which must be restored to the CPU.
+const _: fn(
+    &mut current::TrapFrame,
+    &mut UserState,
+    &Delivery,
+    &mut [u8; current::signal::FRAME_MAX],
+) -> Placed = current::signal::deliver;
 /// Where the frame lies that `sigreturn` (true: `rt_sigreturn`) ends, and its length.
 const _: fn(&current::TrapFrame, bool) -> (VirtAddr, usize) = current::signal::frame_address;
 /// Takes the program's state back from a frame. Whatever it holds, no privilege is gained.

@@ -14,7 +14,7 @@ pub const TRAMPOLINE: &[u8] = &[];
 /// Makes the frame of a signal, and `frame` continue in its handler.
 pub fn deliver(
     _frame: &mut TrapFrame,
-    _state: &UserState,
+    _state: &mut UserState,
     delivery: &Delivery,
     _buffer: &mut [u8; FRAME_MAX],
 ) -> Placed {
