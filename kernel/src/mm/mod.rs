@@ -7,9 +7,13 @@ pub mod frame;
 pub mod gather;
 #[cfg(not(loom))]
 pub mod heap;
+#[cfg(not(loom))]
+pub mod object;
 pub mod pgtable;
 #[cfg(not(loom))]
 pub mod shared;
+#[cfg(not(loom))]
+pub mod space;
 #[cfg(not(loom))]
 pub mod stats;
 #[cfg(all(test, not(loom)))]

@@ -36,12 +36,24 @@ pub enum Kind {
     Heap,
     /// Memory of user programs.
     User,
+    /// A page of a file.
+    File,
+    /// A page of memory that programs share.
+    Shmem,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Kernel, Self::Stack, Self::PageTable, Self::Slab, Self::Heap, Self::User];
+    pub const ALL: [Self; 8] = [
+        Self::Kernel,
+        Self::Stack,
+        Self::PageTable,
+        Self::Slab,
+        Self::Heap,
+        Self::User,
+        Self::File,
+        Self::Shmem,
+    ];
 
     /// What statistics call it.
     pub const fn name(self) -> &'static str {
@@ -52,6 +64,8 @@ impl Kind {
             Self::Slab => "slab",
             Self::Heap => "heap",
             Self::User => "user",
+            Self::File => "file",
+            Self::Shmem => "shared",
         }
     }
 
