@@ -5,6 +5,7 @@
 
 use super::current;
 use super::handlers::{Fault, Syscall};
+use super::samples::Samples;
 use super::signals::{Delivery, Placed, Restored};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::boot::EarlyFrames;
@@ -187,6 +188,9 @@ const _: fn(&current::TrapFrame, bool) -> (VirtAddr, usize) = current::signal::f
 /// Takes the program's state back from a frame. Whatever it holds, no privilege is gained.
 const _: fn(&mut current::TrapFrame, &mut UserState, &[u8], bool) -> Result<Restored, Errno> =
     current::signal::restore;
+
+/// Programs for the tests in the kernel.
+const _: fn() -> Samples = current::samples::samples;
 
 // probe: one access that may fail.
 const _: fn(usize) -> Result<u64, Fault> = current::probe::load;

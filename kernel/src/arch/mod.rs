@@ -7,6 +7,7 @@
 pub mod handlers;
 pub mod interface;
 pub mod paging;
+pub mod samples;
 pub mod signals;
 
 #[path = "ppc64/format.rs"]

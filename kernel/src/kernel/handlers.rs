@@ -1,7 +1,8 @@
 //! What the machine calls: the table that joins interrupts to the layers above.
 
 use fallow::arch::current::{TrapFrame, cpu};
-use fallow::arch::handlers::Handlers;
+use fallow::arch::handlers::{Handlers, UserFault};
+use fallow::ktest::programs;
 use fallow::proc::{sched, smp};
 use fallow::sync::token::interrupt;
 use fallow::{console, mm, panic, rcu};
@@ -13,9 +14,9 @@ pub static HANDLERS: Handlers = Handlers {
     console_input,
     irq_exit: sched::irq_exit,
     kernel_fault: panic::kernel_fault,
-    syscall: |_| todo!(),
-    user_fault: |_, _| todo!(),
-    user_return: |_| (),
+    syscall,
+    user_fault,
+    user_return,
     secondary_main: smp::secondary_main,
 };
 
@@ -44,4 +45,21 @@ fn ipi(frame: &TrapFrame) {
 fn console_input() {
     let _watch = rcu::irq_enter();
     interrupt(console::input);
+}
+
+/// A program of a test has the test as its kernel.
+fn syscall(frame: &mut TrapFrame) {
+    if !programs::syscall(frame) {
+        todo!()
+    }
+}
+
+fn user_fault(frame: &mut TrapFrame, fault: &UserFault) {
+    if !programs::user_fault(frame, fault) {
+        todo!()
+    }
+}
+
+fn user_return(frame: &mut TrapFrame) {
+    programs::user_return(frame);
 }

@@ -11,6 +11,7 @@
 pub mod crash;
 mod filter;
 mod outcome;
+pub mod programs;
 mod runner;
 pub mod suites;
 pub mod torture;

@@ -14,6 +14,7 @@ mod smp;
 mod space;
 mod support;
 mod threads;
+mod user;
 mod waiting;
 
 /// All suites, in the order in which they run.
@@ -29,5 +30,6 @@ pub const ALL: &[Suite] = &[
     space::SUITE,
     smp::SUITE,
     threads::SUITE,
+    user::SUITE,
     waiting::SUITE,
 ];

@@ -24,6 +24,7 @@ pub mod mmu;
 pub mod power;
 pub mod probe;
 mod psw;
+pub mod samples;
 mod sclp;
 mod setup;
 pub mod signal;

@@ -1,0 +1,21 @@
+//! To be filled in.
+
+use crate::arch::samples::Samples;
+
+/// None.
+pub fn samples() -> Samples {
+    Samples {
+        call: &[],
+        preserved: &[],
+        load: &[],
+        store: &[],
+        jump: &[],
+        illegal: &[],
+        privileged: &[],
+        privileged_names: &[],
+        float: &[],
+        spin: &[],
+        tls: &[],
+        handler: &[],
+    }
+}
