@@ -88,4 +88,13 @@ pub enum Errno {
     EOPNOTSUPP = 95,
     /// Timed out.
     ETIMEDOUT = 110,
+    /// Interrupted by a signal: call again behind a handler with SA_RESTART, or if there is none; else
+    /// the program sees EINTR. As the next three: never seen by a program.
+    ERESTARTSYS = 512,
+    /// Call again, whatever the handler is.
+    ERESTARTNOINTR = 513,
+    /// Call again only if no handler ran.
+    ERESTARTNOHAND = 514,
+    /// Go on by `restart_syscall` if no handler ran: the time that is left is less than was asked for.
+    ERESTARTBLOCK = 516,
 }

@@ -4,14 +4,16 @@
 //!
 //! ```text
 //! main, ktest                    composition
-//! syscall, fs, proc              processes and files (proc::sched: threads and run queues)
+//! syscall                        the table, one file a topic
+//! fs, proc::process              files and processes
+//! proc                           threads and run queues
 //! mm                             frames, heap, page tables
 //! rcu                            frees whatever carries an RcuHead; knows no table
 //! sync                           locks, per-CPU data, contexts
 //! arch::current                  the machine; traps call up through one table of handlers
 //! arch::format  addr  error      pure, compiled on every host
 //! ```
-#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_std, feature(allocator_api))]
 
 extern crate alloc;
 
@@ -35,3 +37,5 @@ pub mod proc;
 pub mod rcu;
 pub mod symbols;
 pub mod sync;
+#[cfg(not(loom))]
+pub mod syscall;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("composition", &["main", "kernel", "lib", "ktest", "panic", "exit", "log"]),
     ("system calls", &["syscall"]),
-    ("files", &["fs"]),
-    ("processes", &["proc"]),
+    // Each uses the other: a process has files, and /proc shows processes.
+    ("files and processes", &["fs", "proc/process", "proc/elf"]),
+    ("threads", &["proc"]),
     ("what is typed", &["console"]),
     ("memory", &["mm"]),
     ("rcu", &["rcu"]),

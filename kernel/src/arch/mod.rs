@@ -73,3 +73,26 @@ pub const PAGE_SHIFT: u32 = current::PAGE_SHIFT;
 
 /// Bytes of a frame, the unit in which memory is handed out.
 pub const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
+
+/// `Arc::new`, or ENOMEM: the standard one ends the kernel instead. (Not yet stable in Rust, so only
+/// where the kernel is built, whose build asks for such things anyhow.)
+#[cfg(target_os = "none")]
+pub fn try_arc<T>(value: T) -> Result<alloc::sync::Arc<T>, crate::error::Errno> {
+    alloc::sync::Arc::try_new(value).map_err(|_| crate::error::Errno::ENOMEM)
+}
+/// `Arc::new`: a test's host has memory.
+#[cfg(not(target_os = "none"))]
+pub fn try_arc<T>(value: T) -> Result<alloc::sync::Arc<T>, crate::error::Errno> {
+    Ok(alloc::sync::Arc::new(value))
+}
+
+/// `Box::new`, or ENOMEM.
+#[cfg(target_os = "none")]
+pub fn try_box<T>(value: T) -> Result<alloc::boxed::Box<T>, crate::error::Errno> {
+    alloc::boxed::Box::try_new(value).map_err(|_| crate::error::Errno::ENOMEM)
+}
+/// `Box::new`: a test's host has memory.
+#[cfg(not(target_os = "none"))]
+pub fn try_box<T>(value: T) -> Result<alloc::boxed::Box<T>, crate::error::Errno> {
+    Ok(alloc::boxed::Box::new(value))
+}

@@ -42,6 +42,14 @@ impl Rank {
     pub const RCU_TOPOLOGY: Self = Self(60);
     /// One CPU's callback lists.
     pub const RCU_LIST: Self = Self(62);
+    /// Who is whose child, in which group and session.
+    pub const PROCESS_TREE: Self = Self(63);
+    /// A process's signals and threads.
+    pub const SIGNALS: Self = Self(64);
+    /// What a process does about signals.
+    pub const SIGNAL_ACTIONS: Self = Self(65);
+    /// Numbers of processes that are in use.
+    pub const PIDS: Self = Self(66);
     /// The waiting list of a mutex.
     pub const MUTEX_WAIT: Self = Self(68);
     /// Who waits for something.

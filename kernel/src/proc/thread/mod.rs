@@ -14,9 +14,11 @@
 mod block;
 mod idle;
 mod spawn;
+mod user;
 
 pub use idle::idle_thread;
-pub use spawn::{JoinHandle, Spawn};
+pub use spawn::{JoinHandle, NewThread, Spawn};
+pub use user::User;
 
 use crate::arch::current::context::Context;
 use crate::arch::current::cpu;
@@ -27,7 +29,7 @@ use crate::sync::context::TaskContext;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use intrusive_collections::{LinkedListAtomicLink, UnsafeRef};
 
 /// What a thread is doing.
@@ -78,6 +80,8 @@ pub struct Thread {
     pub(super) woken: AtomicBool,
     /// When to wake it, while it is among the sleepers.
     pub(super) wake_at: AtomicU64,
+    /// The program's part; null for a kernel thread. It lives as long as it stands here.
+    user: AtomicPtr<User>,
     shares: AtomicUsize,
     exited: Completion,
     /// The memory that this thread lies in; `None` if it is static.
@@ -107,6 +111,7 @@ impl Thread {
             allowed: AtomicCpuSet::new(),
             woken: AtomicBool::new(false),
             wake_at: AtomicU64::new(u64::MAX),
+            user: AtomicPtr::new(core::ptr::null_mut()),
             shares: AtomicUsize::new(shares),
             exited: Completion::new(),
             block: None,
@@ -154,8 +159,22 @@ impl Thread {
         self.allowed.set(cpus);
     }
 
-    /// The running thread; `None` before the scheduler has begun on this CPU.
-    pub(super) fn current() -> ThreadRef {
+    /// The program's part, or null. Changed by the thread itself only.
+    #[inline(always)]
+    pub fn user(&self) -> *const User {
+        self.user.load(Ordering::Relaxed)
+    }
+
+    /// Makes the running thread one that runs a program, or (null) a kernel thread again.
+    ///
+    /// # Safety
+    /// What it points to lives until it is replaced.
+    pub unsafe fn become_user(user: *const User) {
+        Self::current().user.store(user.cast_mut(), Ordering::Relaxed);
+    }
+
+    /// The running thread.
+    pub fn current() -> ThreadRef {
         // SAFETY: called with the scheduler running: the current task is the context at the start
         // of a `Thread`, which lives while it runs.
         unsafe { UnsafeRef::from_raw(cpu::current_task().cast()) }

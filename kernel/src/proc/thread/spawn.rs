@@ -9,7 +9,7 @@ use crate::proc::sched;
 use crate::sync::MaySleep;
 use crate::sync::context::TaskContext;
 use crate::sync::preempt::preempt_if_possible;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::sync::atomic::Ordering;
 
 /// What a new thread shall be.
@@ -50,6 +50,17 @@ impl<'a> Spawn<'a> {
     where
         F: FnOnce(&mut MaySleep) + Send + 'static,
     {
+        self.prepare(body).map(NewThread::start)
+    }
+
+    /// The first half of `spawn`: all that can fail.
+    ///
+    /// # Errors
+    /// ENOMEM if there is no memory for the stack.
+    pub fn prepare<F>(self, body: F) -> Result<NewThread, Errno>
+    where
+        F: FnOnce(&mut MaySleep) + Send + 'static,
+    {
         const { assert!(size_of::<F>() <= block::MOST_ON_STACK, "too much for the new stack: box it") };
         // Two shares: the thread's own and the handle's.
         let context = TaskContext::holding(self.name, &sched::QUEUE_CLASS);
@@ -63,8 +74,37 @@ impl<'a> Spawn<'a> {
         let saved = unsafe { Context::new(stack, begin::<F>, place.expose_provenance()) };
         // SAFETY: the thread does not exist for anybody else yet.
         unsafe { *thread.saved.get() = MaybeUninit::new(saved) };
+        let forget = |place: *mut u8| {
+            // SAFETY: `prepare` wrote it there, and nobody has read it.
+            unsafe { place.cast::<F>().drop_in_place() }
+        };
+        Ok(NewThread { thread: ManuallyDrop::new(thread), place, forget })
+    }
+}
+
+/// A thread that has all it needs and has not begun. Dropped, it never was.
+#[must_use = "dropped, it never begins"]
+pub struct NewThread {
+    thread: ManuallyDrop<ThreadRef>,
+    place: *mut u8,
+    forget: fn(*mut u8),
+}
+
+impl NewThread {
+    /// It begins.
+    pub fn start(self) -> JoinHandle {
+        let this = ManuallyDrop::new(self);
+        let thread = ThreadRef::clone(&this.thread);
         sched::start(&thread);
-        Ok(JoinHandle(thread))
+        JoinHandle(thread)
+    }
+}
+
+impl Drop for NewThread {
+    fn drop(&mut self) {
+        (self.forget)(self.place);
+        // SAFETY: it never ran and nobody else knows it.
+        unsafe { block::free(ManuallyDrop::take(&mut self.thread)) };
     }
 }
 

@@ -1,0 +1,83 @@
+//! The running task, and waiting so that a signal ends the wait.
+
+use super::task::Task;
+use crate::error::Errno;
+use crate::proc::thread::Thread;
+use crate::sync::{MaySleep, WaitQueue};
+use core::marker::PhantomData;
+use core::ops::Deref;
+
+/// The running task. It stays with the task that asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Current(*const Task, PhantomData<*mut ()>);
+
+impl Deref for Current {
+    type Target = Task;
+    #[inline(always)]
+    fn deref(&self) -> &Task {
+        // SAFETY: a thread's `User` is a task's first field, and the task lives while it stands there.
+        // `Current` is not `Send`: it is used by this task alone.
+        unsafe { &*self.0 }
+    }
+}
+
+/// The running task; `None` in a kernel thread.
+#[inline(always)]
+pub fn try_current() -> Option<Current> {
+    let user = Thread::current().user();
+    (!user.is_null()).then_some(Current(user.cast(), PhantomData))
+}
+
+/// The running task. Panics in a kernel thread: for what a program's thread alone does.
+#[inline(always)]
+#[track_caller]
+pub fn current() -> Current {
+    match try_current() {
+        Some(current) => current,
+        None => panic!("a kernel thread is no process"),
+    }
+}
+
+/// Whether the running task should stop waiting; never in a kernel thread.
+pub fn signal_pending() -> bool {
+    try_current().is_some_and(|task| task.signal_pending())
+}
+
+/// Sleeps until the condition holds, or a signal arrives. In a kernel thread none does.
+///
+/// # Errors
+/// ERESTARTSYS: a signal arrived and the condition does not hold. Return it: the call is made again
+/// if the handler is such, else the program sees EINTR.
+#[track_caller]
+pub fn wait_interruptible(
+    ctx: &mut MaySleep,
+    queue: &WaitQueue,
+    condition: impl FnMut() -> bool,
+) -> Result<(), Errno> {
+    wait_interruptible_until(ctx, queue, None, condition).map(|_| ())
+}
+
+/// The same, but not beyond the time (nanoseconds as `timer::now`). Says whether the condition holds.
+///
+/// # Errors
+/// The same.
+#[track_caller]
+pub fn wait_interruptible_until(
+    ctx: &mut MaySleep,
+    queue: &WaitQueue,
+    deadline: Option<u64>,
+    mut condition: impl FnMut() -> bool,
+) -> Result<bool, Errno> {
+    let mut holds = false;
+    let mut look = || {
+        holds = condition();
+        holds || signal_pending()
+    };
+    match deadline {
+        Some(deadline) => {
+            queue.wait_deadline(ctx, deadline, &mut look);
+        }
+        None => queue.wait(ctx, &mut look),
+    }
+    if !holds && signal_pending() { Err(Errno::ERESTARTSYS) } else { Ok(holds) }
+}

@@ -1,0 +1,39 @@
+//! Processes: programs that run.
+//!
+//! * [`state`]: [`Process`], what the threads of a program share; [`task`]: [`Task`], one of them.
+//! * [`current`]: the running task, and waiting that a signal ends.
+//! * [`tree`]: the lock over families and groups; [`table`]: all tasks by number; [`pid`]: the numbers.
+//! * [`group`]: process groups and sessions. [`creds`], [`limits`]: what a process may.
+//! * [`signal`]: signals.
+//!
+//! # Who keeps what alive
+//! A process is kept by its tasks, by the list of its parent's children until it has been waited for,
+//! and by its children as long as they have it for a parent. A task is kept by its thread and by the
+//! table of numbers; the first task of a process stays in the table until the process has been waited
+//! for, the others leave it when they end.
+//!
+//! # Order of locks
+//! tree ([`Rank::PROCESS_TREE`](crate::sync::Rank::PROCESS_TREE)), one process's signals, actions of
+//! signals, then the small ones. Signals of two processes are never locked together.
+
+pub mod creds;
+pub mod current;
+pub mod group;
+pub mod limits;
+pub mod pid;
+pub mod signal;
+pub mod state;
+pub mod table;
+pub mod task;
+mod tree;
+
+pub use creds::Creds;
+pub use current::{
+    Current, current, signal_pending, try_current, wait_interruptible, wait_interruptible_until,
+};
+pub use group::{Group, Session, Terminal};
+pub use limits::{Limit, Limits, Resource};
+pub use signal::{Info, SigSet, Signal, signal_group, signal_process, signal_task};
+pub use state::Process;
+pub use table::{find, find_task, for_each, next_after};
+pub use task::Task;
