@@ -7,6 +7,8 @@ pub struct Console {
     rest: Vec<u8>,
     /// N of `fallow: exit status N`, if that was the last line so far.
     pub exit_status: Option<i32>,
+    /// The status that the guest's init tells of the command it was given.
+    pub command_status: Option<u8>,
     /// N of the last boot line's `boot: ready in N ns`.
     pub boot_ns: Option<u64>,
     /// The message of the first `Kernel panic - not syncing: message`.
@@ -43,6 +45,7 @@ impl Console {
             // Those were not the last words after all.
             self.exit_status = None;
         }
+        self.command_status = crate::command::status(&line).or(self.command_status);
         if self.panic.is_none()
             && let Some((_, message)) = line.split_once("Kernel panic - not syncing: ")
         {

@@ -1,11 +1,15 @@
 //! Builds, boots and tests the kernel: what `run-qemu.sh` hands over to.
 //!
 //! `options` reads the command line; `needs`, `toolchain` and `qemu` find the tools; `kernel` and
-//! `symbols` build; `machine` writes QEMU's command line; `guest` runs it; `console` and `ktap`
-//! read what the guest says, `verdict` judges it; `boot` and `suites` put these together.
+//! `symbols` build; `debian`, `programs` and `userland` make the initial RAM disk (`cpio`); `machine`
+//! writes QEMU's command line; `guest` runs it; `console`, `command` and `ktap` read what the guest
+//! says, `verdict` judges it; `boot` and `suites` put these together.
 
 mod boot;
+mod command;
 mod console;
+mod cpio;
+mod debian;
 mod firmware;
 mod guest;
 mod kernel;
@@ -13,6 +17,7 @@ mod ktap;
 mod machine;
 mod needs;
 mod options;
+mod programs;
 mod progress;
 mod qemu;
 mod stop;
@@ -20,6 +25,7 @@ mod suites;
 mod symbols;
 mod terminal;
 mod toolchain;
+mod userland;
 mod verdict;
 
 use options::Command;

@@ -3,6 +3,7 @@
 
 use crate::kernel;
 use crate::machine::Arch;
+use crate::programs;
 use crate::progress::Progress;
 use crate::qemu::{self, Qemu, Version};
 use crate::stop;
@@ -95,6 +96,14 @@ fn look(folder: Option<&Path>) -> Vec<Need> {
         let linker = version_of(arch.linker());
         let name = format!("{} linker", arch.name());
         needs.push(Need { arch: Some(arch), ..need(&name, "any".into(), linker) });
+        let compiler = programs::linker(arch);
+        let found = version_of(compiler).and_then(|text| match programs::has_library(arch) {
+            true => Ok(text),
+            false => Err(format!("{compiler} has no C library")),
+        });
+        let name = format!("{} C", arch.name());
+        let need_compiler = need(&name, "with its C library".into(), found);
+        needs.push(Need { arch: Some(arch), tests: true, ..need_compiler });
         let name = format!("{} QEMU", arch.name());
         let qemu = Qemu::find(arch, folder);
         let installable = folder.is_none() && in_path(arch.qemu()).is_none();
@@ -196,6 +205,6 @@ mod tests {
             needs.iter().filter(|need| need.concerns(purpose)).map(|need| need.name.as_str()).collect()
         };
         assert_eq!(names(Purpose::Boot(Arch::S390x)), ["C compiler", "Rust", "s390x linker", "s390x QEMU"]);
-        assert_eq!(names(Purpose::All).len(), 8);
+        assert_eq!(names(Purpose::All).len(), 10);
     }
 }

@@ -23,6 +23,7 @@ mod raw {
                 optional --initrd file: String
                 optional --run command: String
                 optional --test glob: String
+                optional --linux
                 optional --icount
                 optional --gdb
                 optional --release
@@ -66,6 +67,10 @@ pub struct Boot {
     pub guest: Guest,
     /// The in-guest tests to run.
     pub tests: Option<String>,
+    /// The command line to run in the guest.
+    pub run: Option<String>,
+    /// Boot Debian's Linux instead.
+    pub linux: bool,
     /// Which kernel.
     pub profile: Profile,
     /// Seconds without output after which to give up; `None`: the default, scaled.
@@ -122,8 +127,11 @@ fn split(argument: OsString) -> Vec<OsString> {
 fn boot(run: raw::Run) -> anyhow::Result<Boot> {
     let machine = Machine::choose(run.arch.as_deref(), run.machine.as_deref())?;
     let mut guest = Guest::new(machine);
-    if run.run.is_some() {
-        return Err(stop::usage("--run: this kernel runs no programs yet"));
+    if run.run.is_some() && (run.test.is_some() || run.initrd.is_some()) {
+        return Err(stop::usage("--run excludes --test and --initrd"));
+    }
+    if run.linux && (run.test.is_some() || run.release || run.checked) {
+        return Err(stop::usage("--linux excludes --test, --release and --checked"));
     }
     if run.release && run.checked {
         return Err(stop::usage("--release and --checked exclude each other"));
@@ -158,7 +166,7 @@ fn boot(run: raw::Run) -> anyhow::Result<Boot> {
     let profile =
         if run.checked || (run.test.is_some() && !run.release) { Profile::Checked } else { Profile::Release };
     let silence = run.silence.map(|text| number("--silence", &text, 0, 86_400)).transpose()?;
-    Ok(Boot { guest, tests: run.test, profile, silence, qemu: run.qemu })
+    Ok(Boot { guest, tests: run.test, run: run.run, linux: run.linux, profile, silence, qemu: run.qemu })
 }
 
 fn number(option: &str, text: &str, least: u64, most: u64) -> anyhow::Result<u64> {
@@ -244,7 +252,8 @@ mod tests {
             ("--mem 99999999G", "--mem wants megabytes"),
             ("--frobnicate", "--frobnicate"),
             ("s390x ppc64", "ppc64"),
-            ("--run ls", "no programs yet"),
+            ("--run ls --test x", "--run excludes"),
+            ("--linux --checked", "--linux excludes"),
             ("--initrd /nonexistent", "no file '/nonexistent'"),
             ("--icount --cpus 2", "--icount needs --cpus 1"),
             ("--release --checked", "exclude each other"),

@@ -13,6 +13,12 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
+/// Its rows and columns.
+pub fn size() -> Option<(u16, u16)> {
+    let size = termios::tcgetwinsize(io::stdin()).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+}
+
 /// The terminal in raw mode; what it was before comes back on drop.
 pub struct Raw(Termios);
 
