@@ -9,6 +9,7 @@
 //! proc                           threads and run queues
 //! mm                             frames, heap, page tables
 //! rcu                            frees whatever carries an RcuHead; knows no table
+//! trace                          a ring of events for each CPU
 //! sync                           locks, per-CPU data, contexts
 //! arch::current                  the machine; traps call up through one table of handlers
 //! arch::format  addr  error      pure, compiled on every host
@@ -39,3 +40,4 @@ pub mod symbols;
 pub mod sync;
 #[cfg(not(loom))]
 pub mod syscall;
+pub mod trace;

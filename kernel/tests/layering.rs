@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("what is typed", &["console"]),
     ("memory", &["mm"]),
     ("rcu", &["rcu"]),
+    ("events", &["trace"]),
     ("locks", &["sync"]),
     ("machine", &["arch", "boot"]),
     ("values", &["addr", "error", "cmdline", "cpus", "symbols"]),

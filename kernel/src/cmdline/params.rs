@@ -88,7 +88,7 @@ pub const KNOWN: &[Parameter] = &[
     param("quiet", Kind::Flag),
     param("rcupdate.rcu_cpu_stall_timeout", Kind::Number(1, 300)),
     param("torture", Kind::Number(1, 1 << 20)),
-    later("trace_event", Kind::Text),
+    param("trace_event", Kind::Text),
 ];
 
 /// The parameter that a word names.

@@ -7,6 +7,7 @@ use fallow::mm::{self, frame::Reclaim};
 use fallow::proc::sched;
 use fallow::proc::thread::Spawn;
 use fallow::sync::MaySleep;
+use fallow::trace::Groups;
 use fallow::{cmdline, rcu};
 
 /// Starts RCU's threads: one that drives grace periods, and one for each CPU that invokes its
@@ -22,6 +23,7 @@ pub fn start(ctx: &mut MaySleep) {
     while !rcu::global::RCU.is_driven() {
         sched::sleep(ctx, 100_000);
     }
+    trace(ctx);
     // Never refused: there is room for the few that the kernel has.
     let _ = mm::frames().on_shortage(Reclaim::Wait(rcu::reclaim));
 }
@@ -35,4 +37,19 @@ fn start_rcu() -> Result<(), Errno> {
         drop(Spawn::new(&name).high().on(CpuSet::one(cpu)).spawn(move |ctx| rcu::invoker_main(ctx, cpu))?);
     }
     Ok(())
+}
+
+/// `trace_event=`
+fn trace(ctx: &mut MaySleep) {
+    let Some(names) = cmdline::get().text("trace_event") else { return };
+    let result = match core::str::from_utf8(names).map_or(Err("?"), Groups::parse) {
+        Ok(groups) => mm::tracing::turn_on(groups, sched::online_cpus(), ctx),
+        Err(name) => {
+            log::error!(target: "trace", "there is no group of events called '{name}'");
+            return;
+        }
+    };
+    if let Err(error) = result {
+        log::error!(target: "trace", "no memory for events: {error:?}");
+    }
 }

@@ -18,6 +18,8 @@ pub mod space;
 pub mod stats;
 #[cfg(all(test, not(loom)))]
 pub mod testing;
+#[cfg(not(loom))]
+pub mod tracing;
 
 #[cfg(not(loom))]
 mod global {

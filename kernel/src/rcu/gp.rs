@@ -21,6 +21,7 @@ use super::instance::{Environment, Rcu};
 use super::quiescent::Watch;
 use super::seq::Seq;
 use crate::sync::atomic::{Ordering, fence};
+use crate::trace::{self, Event, Group};
 
 /// The right to begin grace periods of an [`Rcu`]: there is one.
 pub struct Driver<'a, E: Environment, const N: usize> {
@@ -72,6 +73,8 @@ impl<'a, E: Environment, const N: usize> Driver<'a, E, N> {
         // Release: pairs with the Acquire in `report`: sections after a report come after what was
         // removed. (The fence is a release, too; this one also passes on what the fences of others
         // published, in a model that counts fences as an order of their own.)
+        let seq = rcu.current().raw() as u64;
+        trace::emit(Group::Rcu, || Event::GraceBegin { seq, cpus: watched as u64 });
         rcu.pending.store(watched, Ordering::Release);
         GracePeriod { driver: self }
     }
@@ -124,6 +127,7 @@ impl<E: Environment, const N: usize> GracePeriod<'_, '_, E, N> {
         // Release: pairs with the Acquire in `is_over`: it comes after `is_quiet`'s Acquire, so whoever
         // finds his cookie over comes after every section that could see what he removed.
         rcu.seq.store(ended.raw(), Ordering::Release);
+        trace::emit(Group::Rcu, || Event::GraceEnd { seq: ended.raw() as u64 });
         for number in (0..N).filter(|n| ready & (1 << n) != 0) {
             rcu.env.wake_invoker(number);
         }

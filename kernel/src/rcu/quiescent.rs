@@ -18,6 +18,7 @@
 
 use super::instance::{Environment, Rcu};
 use crate::sync::atomic::{AtomicUsize, Ordering, fence, spin_hint};
+use crate::trace::{self, Event, Group};
 
 /// Whether a CPU is watched: odd, or not: even.
 ///
@@ -78,6 +79,13 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         // `GracePeriod::is_quiet`. Acquire: the sections to come come after it; pairs with the
         // Release in `Driver::begin`, so that they do not see what was removed before.
         let before = self.pending.fetch_and(!bits, Ordering::AcqRel);
+        let reported = before & bits;
+        if reported != 0 {
+            trace::emit(Group::Rcu, || Event::Quiescent {
+                cpus: reported as u64,
+                left: (before & !bits) as u64,
+            });
+        }
         if before & bits != 0 && before & !bits == 0 {
             self.env.wake_driver();
         }

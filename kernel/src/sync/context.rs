@@ -104,6 +104,8 @@ pub struct TaskContext {
     /// business (`mm::frame::reserve`).
     pub reserve: AtomicPtr<()>,
     need_resched: AtomicBool,
+    /// Its number among processes; 0 for the kernel's own.
+    id: AtomicU32,
     pub(super) held: HeldLocks,
     name: TaskName,
 }
@@ -117,6 +119,7 @@ impl TaskContext {
             rcu: Depth::new(),
             reserve: AtomicPtr::new(core::ptr::null_mut()),
             need_resched: AtomicBool::new(false),
+            id: AtomicU32::new(0),
             held: HeldLocks::new(),
             name: TaskName::new(name),
         }
@@ -131,6 +134,18 @@ impl TaskContext {
     /// The task's name.
     pub fn name(&self) -> &str {
         self.name.as_str()
+    }
+    /// The same, by value.
+    pub fn task_name(&self) -> TaskName {
+        self.name
+    }
+    /// Its number among processes (Linux' TID); 0 for the kernel's own.
+    pub fn id(&self) -> u32 {
+        self.id.load(Ordering::Relaxed)
+    }
+    /// Sets it.
+    pub fn set_id(&self, id: u32) {
+        self.id.store(id, Ordering::Relaxed);
     }
     /// How many [`PreemptGuard`](super::PreemptGuard)s and spin locks it holds.
     pub fn preempt_depth(&self) -> u32 {

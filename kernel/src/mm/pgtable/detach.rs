@@ -12,6 +12,7 @@ use super::table::Located;
 use super::{Fragment, PageTable, WORDS};
 use crate::arch::paging::PagingFormat;
 use crate::mm::pgtable::audit::Life;
+use crate::trace::{self, Event, Group};
 
 /// A fragment whose tables no entry points to any more. TLBs and walk caches may still know them,
 /// and walkers may be in them.
@@ -63,6 +64,10 @@ impl<F: PagingFormat> PageTable<F> {
             place(self.memory.page_of(at.table.addr())?, pair.first_table(packing.tables), packing)?;
         page.audit.step(index, Life::Linked, Life::Unlinked);
         drop(pair);
+        trace::emit(Group::PgTable, || Event::Unlink {
+            table: at.table.addr(),
+            level: at.table.level() as u8,
+        });
         self.count_tables(-1, packing);
         // SAFETY: its entries were cleared just now, under the lock: it is ours alone.
         Some(DetachedTable { fragment: unsafe { Fragment::from_place(page, index) } })

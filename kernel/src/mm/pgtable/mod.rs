@@ -26,6 +26,7 @@
 //! 5. Unlinked, flushed on every CPU, given to the scheme, freed: in this order, by types (H29-H31).
 
 pub mod audit;
+pub mod counters;
 pub mod detach;
 pub mod frag;
 pub(in crate::mm) mod hardware;

@@ -13,7 +13,7 @@ use super::frag::{FragmentList, Wipe};
 use super::layout::{Layout, Packing};
 use super::scheme::{FlushedTables, Reader, Scheme};
 use super::table::TableRef;
-use super::{Fragment, Memory, WORDS, hardware, memory};
+use super::{Fragment, Memory, WORDS, counters, hardware, memory};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::paging::{self, ENTRY_BYTES, PagingFormat};
 use crate::cpus::{AtomicCpuSet, CpuSet};
@@ -21,6 +21,7 @@ use crate::error::Errno;
 use crate::mm::pgtable::audit::Life;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{MaySleep, Pinned};
+use crate::trace::{self, Event, Group};
 use arrayvec::ArrayVec;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -200,7 +201,16 @@ impl<F: PagingFormat> PageTable<F> {
         data: ArrayVec<PhysAddr, { super::scheme::BATCH_PAGES }>,
     ) {
         // An entry of an upper table may be in a walk cache, which is cleared as a whole (H30).
-        if everything || !tables.is_empty() {
+        let everything = everything || !tables.is_empty();
+        if everything {
+            counters::FULL_FLUSHES.add(1);
+        }
+        counters::LEAF_FLUSHES.add(if everything { 0 } else { pages.len() });
+        trace::emit(Group::PgTable, || Event::Flush {
+            leaves: if everything { u32::MAX } else { pages.len() as u32 },
+            tables: tables.len() as u32,
+        });
+        if everything {
             hardware::flush_all(self.space);
         } else if !pages.is_empty() {
             hardware::flush_pages(self.space, pages, F::LEVELS[paging::last::<F>()].shift);

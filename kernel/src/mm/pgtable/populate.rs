@@ -17,6 +17,7 @@ use crate::arch::paging::{self, PagingFormat};
 use crate::error::Errno;
 use crate::mm::pgtable::audit::Life;
 use crate::sync::MaySleep;
+use crate::trace::{self, Event, Group};
 
 /// New tables, by level; nobody sees them.
 type Branch = [Option<Fragment>; super::page_table::MAX_LEVELS];
@@ -92,6 +93,8 @@ impl<F: PagingFormat> PageTable<F> {
             if let Some(table) = table.take() {
                 let (page, index) = table.place();
                 page.audit.step(index, Life::Fresh, Life::Linked);
+                let table = address(&table, self.packing(level));
+                trace::emit(Group::PgTable, || Event::Link { table, level: level as u8 });
                 self.count_tables(1, self.packing(level));
             }
         }

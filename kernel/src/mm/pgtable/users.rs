@@ -22,6 +22,7 @@ pub(super) fn interrupt(cpus: CpuSet) {
     let cpus = cpus.without(CpuSet::one(pin.cpu()));
     // SeqCst: after what was unlinked; pairs with the load in `answer`.
     let request = ASKED.fetch_add(1, Ordering::SeqCst) + 1;
+    super::counters::INTERRUPTS.add(cpus.len());
     cpus.iter().for_each(cpu::send_ipi);
     // Acquire: pairs with the Release in `answer`: that CPU's walks so far are over.
     while cpus.iter().any(|cpu| ANSWERED[cpu].load(Ordering::Acquire) < request) {

@@ -14,6 +14,7 @@ use super::table::{Located, TableRef};
 use crate::addr::VirtAddr;
 use crate::arch::paging::{self, Entry, Page, PagingFormat};
 use crate::sync::MaySleep;
+use crate::trace::{self, Event, Group};
 use arrayvec::ArrayVec;
 use core::ops::Range;
 
@@ -174,7 +175,10 @@ impl<F: PagingFormat> PageTable<F> {
         let mut next = Some(range.start);
         while let Some(at) = next {
             let reader = self.reader(ctx);
+            let root = self.root(&reader).addr();
+            trace::emit(Group::Walk, || Event::WalkBegin { root, at: at.get() });
             next = self.walk_some(&reader, at..range.end, STEPS, visitor);
+            trace::emit(Group::Walk, || Event::WalkEnd { root, at: next.map_or(range.end, |at| at).get() });
         }
     }
 }

@@ -9,9 +9,10 @@ use super::state::FragState;
 use crate::addr::PhysAddr;
 use crate::arch::paging::ENTRY_BYTES;
 use crate::mm::pgtable::audit::Life;
-use crate::mm::pgtable::memory;
+use crate::mm::pgtable::{counters, memory};
 use crate::sync::atomic::Ordering;
 use crate::sync::{IrqSpinLock, LockClass, MaySleep, Rank};
+use crate::trace::{self, Event, Group};
 
 /// What the kernel around provides.
 pub trait PageSource<const W: usize>: Sync {
@@ -100,6 +101,8 @@ impl<const W: usize> Fragment<W> {
     /// space may have ended.
     pub fn retire(self) {
         self.page.audit.step(self.index, Life::Flushed, Life::Waiting);
+        trace::emit(Group::PgTable, || Event::Queue(self.page.table(self.index)));
+        counters::RETIRED.add(1);
         self.page.update(|_, state| state.retire(self.index));
     }
 
@@ -107,6 +110,7 @@ impl<const W: usize> Fragment<W> {
     /// has waited for all readers by himself.
     pub fn release(self) {
         self.page.audit.end_at_once(self.index);
+        trace::emit(Group::PgTable, || Event::Release(self.page.table(self.index)));
         if cfg!(debug_assertions) {
             // SAFETY: it is ours, and nobody sees it (the doc).
             self.page.with_wipe(|wipe| unsafe { wipe.fragment(self.page.block(), self.index) });
@@ -143,6 +147,13 @@ pub(super) struct Owner<const W: usize> {
     bytes: usize,
     pub(super) wipe: Option<Wipe>,
     pub(super) list: IrqSpinLock<List<W>>,
+}
+
+impl<const W: usize> Owner<W> {
+    /// Bytes of a fragment.
+    pub(super) fn fragment_bytes(&self) -> usize {
+        self.bytes / usize::from(self.fresh.count()).max(1)
+    }
 }
 
 impl<const W: usize> core::fmt::Debug for Owner<W> {
@@ -191,6 +202,7 @@ impl<const W: usize> FragmentList<W> {
     fn first_of_a_new_page(&self, ctx: Option<&mut MaySleep>) -> Option<Fragment<W>> {
         // No lock is held: this may sleep. Two CPUs here bring a page each, and both are used.
         let page = self.0.source.new_page(self.0.bytes, ctx)?;
+        trace::emit(Group::PgTable, || Event::PageNew(page.block()));
         page.audit.begin();
         // SAFETY: the page is nobody's yet, so it is ours alone.
         unsafe { page.adopt(self.0.clone()) };
@@ -202,7 +214,13 @@ impl<const W: usize> FragmentList<W> {
                 })
             });
         }
-        self.0.list.lock().step(page, FragState::empty(0), self.0.fresh);
+        let mut list = self.0.list.lock();
+        list.step(page, FragState::empty(0), self.0.fresh);
+        // SAFETY: the lock is held.
+        unsafe { page.hand_out(0) };
+        drop(list);
+        counters::HANDED_OUT.add(1);
+        trace::emit(Group::PgTable, || Event::Alloc(page.table(0)));
         Some(Fragment { page, index: 0 })
     }
 }
@@ -225,7 +243,16 @@ impl<const W: usize> List<W> {
         let before = unsafe { page.state.get() };
         let (after, index) = before.alloc()?;
         self.step(page, before, after);
-        Some(Fragment { page, index })
+        // SAFETY: as above.
+        let reused = unsafe { page.hand_out(index) };
+        counters::HANDED_OUT.add(1);
+        counters::REUSED.add(usize::from(reused));
+        let fragment = Fragment { page, index };
+        trace::emit(Group::PgTable, || {
+            let table = page.table(index);
+            if reused { Event::Reuse(table) } else { Event::Alloc(table) }
+        });
+        Some(fragment)
     }
 
     fn push(&mut self, page: &'static PtPage<W>) {

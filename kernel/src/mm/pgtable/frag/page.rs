@@ -10,9 +10,11 @@ use super::list::{List, Owner, Wipe};
 use super::state::{FragState, Owed, Stage};
 use crate::addr::PhysAddr;
 use crate::mm::pgtable::audit::{Audit, Life};
+use crate::mm::pgtable::counters;
 use crate::rcu::{Deferred, HasRcuHead, RcuHead};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::{LockClass, Rank, SpinLock};
+use crate::trace::{self, Event, Group};
 
 /// A value that the list lock of the page's owner protects.
 ///
@@ -54,6 +56,8 @@ pub struct PtPage<const W: usize> {
     pub(super) state: UnderLock<FragState<W>>,
     pub(super) prev: UnderLock<Option<&'static Self>>,
     pub(super) next: UnderLock<Option<&'static Self>>,
+    /// Fragments from this one on were never handed out. (The lowest FREE one always goes first.)
+    unused_from: UnderLock<u16>,
     /// RCU's; used by [`PageSource::call_rcu`](super::PageSource::call_rcu) only.
     pub rcu: RcuHead,
     owner: UnsafeCell<Option<Shared<Owner<W>>>>,
@@ -77,6 +81,7 @@ impl<const W: usize> PtPage<W> {
             state: UnderLock::new(FragState::empty(0)),
             prev: UnderLock::new(None),
             next: UnderLock::new(None),
+            unused_from: UnderLock::new(0),
             rcu: RcuHead::new(),
             owner: UnsafeCell::new(None),
             lock: SpinLock::new(&TABLE_LOCK, ()),
@@ -88,6 +93,28 @@ impl<const W: usize> PtPage<W> {
     /// Where the page begins.
     pub fn block(&self) -> PhysAddr {
         self.block
+    }
+
+    /// Where a table of the page lies. The caller holds a fragment, or is the callback.
+    pub(super) fn table(&self, index: u16) -> PhysAddr {
+        // SAFETY: the page is not given back, so nobody writes to `owner`.
+        let bytes = self.owner.with(|owner| unsafe { (*owner).as_ref().map_or(0, |o| o.fragment_bytes()) });
+        PhysAddr::new(self.block.get() + (usize::from(index) * bytes) as u64)
+    }
+
+    /// Notes that the fragment is handed out; says whether it was before.
+    ///
+    /// # Safety
+    /// The list lock of the page's owner is held.
+    pub(super) unsafe fn hand_out(&self, index: u16) -> bool {
+        // SAFETY: the caller's.
+        let unused_from = unsafe { self.unused_from.get() };
+        if index < unused_from {
+            return true;
+        }
+        // SAFETY: the caller's.
+        unsafe { self.unused_from.set(index + 1) };
+        false
     }
 
     /// Gives the page to its first owner.
@@ -128,6 +155,7 @@ impl<const W: usize> PtPage<W> {
             Some(Owed::FreePage) => {
                 // SAFETY: empty, on no list, no callback: the page is ours alone.
                 let count = self.owner.with_mut(|owner| unsafe { (*owner).take() });
+                trace::emit(Group::PgTable, || Event::PageGone(self.block));
                 owner.source.free_page(self);
                 drop(count);
             }
@@ -168,6 +196,10 @@ impl<const W: usize> Deferred for PtPage<W> {
     fn grace_over(&'static self) {
         self.update(|page, state| {
             page.wipe_covered(state);
+            let over = (0..state.count()).filter(|&index| state.stage(index) == Some(Stage::Covered));
+            // A release build counts only; who looks on wants to know which.
+            counters::FREED.add(state.covered());
+            over.for_each(|index| trace::emit(Group::PgTable, || Event::Free(page.table(index))));
             state.grace_over()
         });
     }
