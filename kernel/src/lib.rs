@@ -28,6 +28,8 @@ pub mod cpus;
 pub mod error;
 pub mod exit;
 #[cfg(not(loom))]
+pub mod fs;
+#[cfg(not(loom))]
 pub mod ktest;
 pub mod log;
 pub mod mm;

@@ -5,6 +5,7 @@
 //! * [`preempt`]: [`PreemptGuard`] and [`IrqGuard`]; while one lives the CPU does not change.
 //! * [`spin`]: [`SpinLock`] and [`IrqSpinLock`], checked against the order of [`rank`].
 //! * [`wait`]: [`WaitQueue`] and [`Completion`]; [`mutex`]: the sleeping [`Mutex`].
+//! * [`watch`]: a place in several queues at a time.
 //! * [`percpu`]: one value for each CPU.
 //! * [`hooks`]: the few calls upwards, into the scheduler.
 //! * [`atomic`], [`cell`]: core's, or loom's in a model-checked build.
@@ -25,6 +26,8 @@ pub mod spin;
 pub mod token;
 pub mod wait;
 mod waiters;
+#[cfg(not(loom))]
+pub mod watch;
 
 pub use mutex::Mutex;
 pub use percpu::PerCpu;

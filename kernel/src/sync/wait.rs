@@ -95,6 +95,11 @@ impl WaitQueue {
         }
     }
 
+    #[cfg(not(loom))]
+    pub(super) fn with_line<R>(&self, work: impl FnOnce(&mut Line) -> R) -> R {
+        work(&mut self.line.lock())
+    }
+
     /// Makes the one who has waited longest look at its condition.
     pub fn wake_one(&self) {
         self.line.lock().wake_one();
