@@ -1,10 +1,11 @@
-# Threads of the kernel: switching, starting; and the accesses that may fail.
+# Threads of the kernel: switching, starting; and single accesses that may fail.
 
-# void ppc64_switch(stack pointer to save *r3, stack pointer to continue r4)
+# void ppc64_switch(Context to save *r3, Context to continue *r4)
 #
-# What a function must keep (ELFv2 ABI 2.2.2.1): r14-r31, CR2-CR4, LR (r1 is the result; r2 is the
-# same in the whole kernel, r13 is the CPU's). The fixed frame has the layout that ppc64_switch
-# leaves behind and Context::new makes by hand: header 32 bytes, r14-r31 from 32.
+# A context is the stack pointer and the stack's end. What a function must keep (ELFv2 ABI 2.2.2.1):
+# r14-r31, CR2-CR4, LR (r1 is in the context; r2 is the same in the whole kernel, r13 is the CPU's).
+# The fixed frame has the layout that ppc64_switch leaves behind and Context::new makes by hand:
+# header 32 bytes, r14-r31 from 32.
     .section .text.ppc64_switch, "ax"
     .globl ppc64_switch
 ppc64_switch:
@@ -16,8 +17,12 @@ ppc64_switch:
     .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     std   %r\n, 32 + 8 * (\n - 14)(%r1)
     .endr
+    ld    %r5, AREA_THREAD_STACK(%r13)
     std   %r1, 0(%r3)
-    mr    %r1, %r4
+    std   %r5, 8(%r3)
+    ld    %r1, 0(%r4)
+    ld    %r5, 8(%r4)
+    std   %r5, AREA_THREAD_STACK(%r13)
     .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     ld    %r\n, 32 + 8 * (\n - 14)(%r1)
     .endr

@@ -6,9 +6,12 @@
 # 0xc000000000004000 + offset with translation left on (Power ISA v3.0B, Book III, 6.5).
 #
 # r13 is the CPU's area (area.rs) whenever the kernel runs, SPRG0 holds it too. A return to the
-# kernel does not restore r13: the thread may be on another CPU by then.
+# kernel does not restore r13: the thread may be on another CPU by then. A return to a program does:
+# there r13 is the thread pointer.
 #
-# The frame goes below the protected zone of the interrupted function (288 bytes below r1,
+# What interrupts a program begins at the end of its thread's kernel stack, which the area knows.
+#
+# What interrupts the kernel stays on its stack. The frame goes below the protected zone of the interrupted function (288 bytes below r1,
 # ELFv2 ABI 2.2.3.4), with a marker in the word of its header that no callee writes, so that a back
 # trace knows it. A stack without room is not touched: the frame then goes on the CPU's emergency
 # stack, as it does when translation is off and the stack cannot be seen without.
@@ -63,7 +66,25 @@ ppc64_vectors:
     std   %r10, AREA_R10(%r13)
     mfcr  %r11
     std   %r11, AREA_CR(%r13)
+    andi. %r10, %r12, IN_HSRR
+    bne   1f
+    mfspr %r10, SRR1
+    b     2f
+1:  mfspr %r10, HSRR1
+2:  mfmsr %r11
+    andi. %r10, %r10, MSR_PR
+    beq   .Lkernel
 
+    # A program. System reset and machine check turn translation off: its stack cannot be seen then.
+    andi. %r11, %r11, MSR_DR
+    beq   .Lno_room
+    ld    %r11, AREA_THREAD_STACK(%r13)
+    addi  %r11, %r11, -FRAME
+    li    %r10, 0                       # the back chain ends here
+    std   %r10, 0(%r11)
+    b     .Lframe
+
+.Lkernel:
     # Is there room on this stack? All stacks are STACK_SIZE blocks without their low part. If this
     # very code faulted before, on a stack pointer that leads nowhere, do not try again.
     ld    %r11, AREA_ENTERING(%r13)
@@ -82,20 +103,22 @@ ppc64_vectors:
     cmpldi %r10, STACK_AREA >> 48
     bne   .Lroom
     mfmsr %r10
-    andi. %r10, %r10, 0x10              # MSR[DR]
+    andi. %r10, %r10, MSR_DR
     bne   .Lroom
 .Lno_room:
     addis %r11, %r13, STACK_SIZE >> 16
     addi  %r11, %r11, -FRAME
     ori   %r12, %r12, ON_EMERGENCY
 .Lroom:
-    std   %r1, F + 8(%r11)
     std   %r1, 0(%r11)                  # the back chain goes through
+.Lframe:
+    std   %r1, F + 8(%r11)
     mr    %r1, %r11
     std   %r0, F(%r1)
     .irp n, 2,3,4,5,6,7,8,9
     std   %r\n, F + 8 * \n(%r1)
     .endr
+    std   %r3, F + 328(%r1)             # the first argument, if it is a system call
     ld    %r3, AREA_R10(%r13)
     ld    %r4, AREA_R11(%r13)
     ld    %r5, AREA_R12(%r13)
@@ -121,6 +144,9 @@ ppc64_vectors:
     ld    %r9, AREA_CR(%r13)
     mfspr %r10, DAR
     mfspr %r11, DSISR
+    mfspr %r3, PPR
+    or    %r2, %r2, %r2                 # medium priority, whatever the program's was
+    std   %r3, F + 336(%r1)
     std   %r4, F + 256(%r1)
     std   %r5, F + 264(%r1)
     std   %r6, F + 272(%r1)
@@ -143,9 +169,14 @@ ppc64_vectors:
     mtctr %r12
     bctrl
 
-    # Back to where it came from. rfid also serves what came by HSRR0 and HSRR1.
     li    %r3, 0
     std   %r3, 24(%r1)                  # no other frame here may look like this one
+
+    # Back to where it came from, interrupts off. rfid also serves what came by HSRR0 and HSRR1. Of
+    # this stack nothing is used but the frame.
+    .globl ppc64_return
+ppc64_return:
+    li    %r3, 0
     mtmsrd %r3, 1                       # RI off: SRR0 and SRR1 are about to be used
     ld    %r4, F + 256(%r1)
     ld    %r5, F + 264(%r1)
@@ -158,9 +189,14 @@ ppc64_vectors:
     mtlr  %r6
     mtctr %r7
     mtxer %r8
-    addi  %r10, %r1, -8                 # a reservation of the interrupted code must not survive
-    stdcx. %r10, 0, %r10                # (below our frame, in memory that nobody uses)
-    mtcr  %r9
+    addi  %r10, %r13, AREA_R10          # a reservation of the interrupted code must not survive
+    stdcx. %r10, 0, %r10                # (in memory that nobody uses now)
+    andi. %r10, %r5, MSR_PR
+    beq   3f
+    ld    %r10, F + 336(%r1)
+    mtspr PPR, %r10
+    ld    %r13, F + 104(%r1)
+3:  mtcr  %r9
     ld    %r0, F(%r1)
     .irp n, 2,3,4,5,6,7,8,9,10,11,12
     ld    %r\n, F + 8 * \n(%r1)

@@ -28,6 +28,8 @@ pub struct Area {
     pub cr: Cell<u64>,
     /// Not 0 while the interrupt entry saves registers.
     pub entering: Cell<u64>,
+    /// Where the kernel stack of the running thread ends; 0 of a thread that was never switched to.
+    pub thread_stack: Cell<u64>,
     /// What `cpu::current_task` returns.
     pub task: Cell<*const ()>,
     /// Logical number.
@@ -77,6 +79,7 @@ impl Area {
             r12: Cell::new(0),
             cr: Cell::new(0),
             entering: Cell::new(0),
+            thread_stack: Cell::new(0),
             task: Cell::new(core::ptr::null()),
             cpu: Cell::new(0),
             hardware: AtomicU32::new(0),

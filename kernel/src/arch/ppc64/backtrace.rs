@@ -5,7 +5,8 @@
 //! through the linear map, where all memory is mapped: no read can fault, even with translation off.
 
 use super::context::Context;
-use super::trap::{FRAME_HEADER, FRAME_MARK, TrapFrame};
+use super::frame::{FRAME_HEADER, FRAME_MARK, TrapFrame};
+use super::regs::MSR_PR;
 use super::{LINEAR, STACK_AREA, STACK_GUARD, STACK_SIZE, area, mmu, start};
 use crate::addr::{PhysAddr, PhysRange};
 use crate::arch::MAX_CPUS;
@@ -54,6 +55,10 @@ fn walk(mut sp: u64, visit: Visitor<'_>) {
                 let saved =
                     [offset_of!(TrapFrame, nip), offset_of!(TrapFrame, lr), offset_of!(TrapFrame, ctr), 8];
                 let [Some(nip), Some(lr), Some(ctr), Some(r1)] = saved.map(register) else { return };
+                // A program was interrupted: its addresses say nothing here.
+                if register(offset_of!(TrapFrame, msr)).is_none_or(|msr| msr & MSR_PR != 0) {
+                    return;
+                }
                 if !interrupted(nip, lr, ctr, visit) {
                     return;
                 }
@@ -120,7 +125,7 @@ pub fn here(visit: Visitor<'_>) {
 
 /// From where the frame was interrupted on.
 pub fn of_frame(frame: &TrapFrame, visit: Visitor<'_>) {
-    if interrupted(frame.nip, frame.lr, frame.ctr, visit) {
+    if !frame.is_user() && interrupted(frame.nip, frame.lr, frame.ctr, visit) {
         walk(frame.gpr[1], visit);
     }
 }

@@ -5,15 +5,19 @@ use crate::addr::VirtAddr;
 /// Bytes of the frame that `ppc64_switch` pushes: header, r14-r31.
 pub const SWITCH_FRAME: usize = 32 + 18 * 8;
 
-/// What is saved of a thread that does not run: its stack pointer. All else is on its stack.
+/// What is saved of a thread that does not run. All else is on its stack. The layout is known to the
+/// assembly.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Context {
+    /// Its stack pointer.
     pub(super) sp: u64,
+    /// Where its stack ends: what interrupts its program begins there.
+    end: u64,
 }
 
 unsafe extern "C" {
-    fn ppc64_switch(from: *mut u64, to: u64);
+    fn ppc64_switch(from: *mut Context, to: *const Context);
     fn ppc64_thread_start();
 }
 
@@ -38,7 +42,7 @@ impl Context {
         store(top, 0);
         store(top + 8, 0);
         store(top + 16, ppc64_thread_start as *const () as usize as u64);
-        Self { sp }
+        Self { sp, end: stack.get() }
     }
 }
 
@@ -48,5 +52,5 @@ impl Context {
 /// Interrupts are off; `to` was saved by this function or made by `new`, and runs nowhere.
 pub unsafe fn switch(from: *mut Context, to: *const Context) {
     // SAFETY: the caller's.
-    unsafe { ppc64_switch(&raw mut (*from).sp, (*to).sp) };
+    unsafe { ppc64_switch(from, to) };
 }

@@ -6,7 +6,7 @@ use super::firmware::{
 };
 use super::platform::{self, Platform};
 use super::regs::{MSR_EE, MSR_RI, PSSCR, msr, mtspr};
-use super::{LINEAR, area, mmu, timer, trap};
+use super::{LINEAR, TrapFrame, area, mmu, timer, trap};
 use crate::addr::VirtAddr;
 use crate::arch::handlers;
 use crate::error::Errno;
@@ -215,8 +215,8 @@ extern "C" fn secondary_main(cpu: usize) -> ! {
 
 /// The registers as they are in the caller, into which this is inlined.
 #[inline(always)]
-pub fn capture() -> trap::TrapFrame {
-    trap::TrapFrame::here()
+pub fn capture() -> TrapFrame {
+    TrapFrame::here()
 }
 
 /// Stops this CPU for good.

@@ -2,7 +2,7 @@
 //! Book III, 6.5): pure, compiled and tested on every host.
 
 use crate::addr::VirtAddr;
-use crate::arch::handlers::{Fault, FaultKind};
+use crate::arch::handlers::{Fault, FaultKind, UserFault};
 
 /// Data storage.
 pub const DATA_STORAGE: u64 = 0x300;
@@ -14,11 +14,13 @@ pub const INSTRUCTION_STORAGE: u64 = 0x400;
 pub const INSTRUCTION_SEGMENT: u64 = 0x480;
 const ALIGNMENT: u64 = 0x600;
 const PROGRAM: u64 = 0x700;
+const TRACE: u64 = 0xd00;
 const EMULATION_ASSISTANCE: u64 = 0xe40;
 
 /// DSISR bit 38: the access was a store.
 const DSISR_STORE: u64 = 1 << 25;
-/// SRR1 bits 44, 45 and 46 of a program interrupt: illegal, privileged, trap.
+/// SRR1 bits 43 to 46 of a program interrupt: floating point, illegal, privileged, trap.
+const SRR1_FLOAT: u64 = 1 << 20;
 const SRR1_ILLEGAL: u64 = 1 << 19;
 const SRR1_PRIVILEGED: u64 = 1 << 18;
 const SRR1_TRAP: u64 = 1 << 17;
@@ -74,9 +76,65 @@ pub fn access(vector: u64, address: u64, status: u64, nip: u64) -> Fault {
         PROGRAM if status & SRR1_TRAP != 0 => "program (trap instruction)",
         PROGRAM if status & SRR1_PRIVILEGED != 0 => "program (privileged instruction)",
         PROGRAM if status & SRR1_ILLEGAL != 0 => "program (illegal instruction)",
+        PROGRAM if status & SRR1_FLOAT != 0 => "program (floating-point exception)",
         _ => name(vector),
     };
     Fault { kind, name, address: address.map(VirtAddr::new) }
+}
+
+const SIGILL: u32 = 4;
+const SIGTRAP: u32 = 5;
+const SIGBUS: u32 = 7;
+const SIGFPE: u32 = 8;
+/// Linux' `si_code` of the above.
+const ILL_ILLOPC: i32 = 1;
+const ILL_PRVOPC: i32 = 5;
+const TRAP_BRKPT: i32 = 1;
+const TRAP_TRACE: i32 = 2;
+const BUS_ADRALN: i32 = 1;
+const FPE_FLTUNK: i32 = 14;
+
+/// FPSCR: an exception's enable bit, the bit that says that it happened, `si_code`. VE and VX (bits 56
+/// and 34), OE and OX (57, 35), UE and UX (58, 36), ZE and ZX (59, 37), XE and XX (60, 38).
+const FLOAT_CODES: [(u64, u64, i32); 5] = [
+    (1 << 7, 1 << 29, 7), // FPE_FLTINV
+    (1 << 6, 1 << 28, 4), // FPE_FLTOVF
+    (1 << 5, 1 << 27, 5), // FPE_FLTUND
+    (1 << 4, 1 << 26, 3), // FPE_FLTDIV
+    (1 << 3, 1 << 25, 6), // FPE_FLTRES
+];
+
+fn float_code(fpscr: u64) -> i32 {
+    let happened =
+        |&&(enabled, exception, _): &&(u64, u64, i32)| fpscr & enabled != 0 && fpscr & exception != 0;
+    FLOAT_CODES.iter().find(happened).map_or(FPE_FLTUNK, |&(_, _, code)| code)
+}
+
+/// What a program did, from the same values; `fpscr` is asked only where it matters. `None`: it is not
+/// the program's doing.
+pub fn user_fault(
+    vector: u64,
+    address: u64,
+    status: u64,
+    nip: u64,
+    fpscr: impl FnOnce() -> u64,
+) -> Option<UserFault> {
+    let fault = access(vector, address, status, nip);
+    let (signal, code) = match vector {
+        DATA_STORAGE | DATA_SEGMENT | INSTRUCTION_STORAGE | INSTRUCTION_SEGMENT => {
+            return Some(UserFault::Page { kind: fault.kind, address: fault.address? });
+        }
+        ALIGNMENT => (SIGBUS, BUS_ADRALN),
+        PROGRAM if status & SRR1_FLOAT != 0 => (SIGFPE, float_code(fpscr())),
+        PROGRAM if status & SRR1_TRAP != 0 => (SIGTRAP, TRAP_BRKPT),
+        PROGRAM if status & SRR1_PRIVILEGED != 0 => (SIGILL, ILL_PRVOPC),
+        TRACE => (SIGTRAP, TRAP_TRACE),
+        // Illegal; or it wants what programs here do not have: performance monitor, transactions, `scv`.
+        PROGRAM | EMULATION_ASSISTANCE | 0x800 | 0xf00..=0xf80 => (SIGILL, ILL_ILLOPC),
+        _ => return None,
+    };
+    let address = VirtAddr::new(if vector == ALIGNMENT { address } else { nip });
+    Some(UserFault::Signal { signal, code, address, name: fault.name })
 }
 
 #[cfg(test)]
@@ -107,7 +165,43 @@ mod tests {
         assert_eq!(why(SRR1_TRAP), "program (trap instruction)");
         assert_eq!(why(SRR1_PRIVILEGED), "program (privileged instruction)");
         assert_eq!(why(SRR1_ILLEGAL), "program (illegal instruction)");
-        assert_eq!(why(1 << 20), "program", "floating-point enabled");
+        assert_eq!(why(SRR1_FLOAT), "program (floating-point exception)");
+    }
+
+    fn signal(vector: u64, status: u64, fpscr: u64) -> Option<(u32, i32, u64)> {
+        match user_fault(vector, 0x1234, status, 0x5678, || fpscr)? {
+            UserFault::Signal { signal, code, address, .. } => Some((signal, code, address.get())),
+            UserFault::Page { .. } => None,
+        }
+    }
+
+    #[test]
+    fn what_programs_do() {
+        let page = |vector, status| match user_fault(vector, 0x1234, status, 0x5678, || 0) {
+            Some(UserFault::Page { kind, address }) => (kind, address.get()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(page(DATA_STORAGE, 0x4000_0000), (FaultKind::Read, 0x1234));
+        assert_eq!(page(DATA_STORAGE, 0x0a00_0000), (FaultKind::Write, 0x1234));
+        assert_eq!(page(DATA_SEGMENT, 0), (FaultKind::Read, 0x1234));
+        assert_eq!(page(INSTRUCTION_STORAGE, 0x4000_0000), (FaultKind::Execute, 0x5678));
+        assert_eq!(page(INSTRUCTION_SEGMENT, 0), (FaultKind::Execute, 0x5678));
+        assert_eq!(signal(PROGRAM, SRR1_TRAP, 0), Some((SIGTRAP, TRAP_BRKPT, 0x5678)));
+        assert_eq!(signal(PROGRAM, SRR1_PRIVILEGED, 0), Some((SIGILL, ILL_PRVOPC, 0x5678)));
+        assert_eq!(signal(PROGRAM, SRR1_ILLEGAL, 0), Some((SIGILL, ILL_ILLOPC, 0x5678)));
+        assert_eq!(signal(EMULATION_ASSISTANCE, 0, 0), Some((SIGILL, ILL_ILLOPC, 0x5678)));
+        assert_eq!(signal(0xf60, 0, 0), Some((SIGILL, ILL_ILLOPC, 0x5678)));
+        assert_eq!(signal(ALIGNMENT, 0, 0), Some((SIGBUS, BUS_ADRALN, 0x1234)));
+        assert_eq!(signal(0x200, 0, 0), None, "a machine check is nobody's fault");
+    }
+
+    #[test]
+    fn floating_point_exceptions_that_are_enabled_count() {
+        let code = |fpscr| signal(PROGRAM, SRR1_FLOAT, fpscr);
+        // 1/0 with ZE on, and XX from before: not enabled.
+        assert_eq!(code(0x8600_0010), Some((SIGFPE, 3, 0x5678)));
+        assert_eq!(code(0xa000_0080), Some((SIGFPE, 7, 0x5678)));
+        assert_eq!(code(0), Some((SIGFPE, FPE_FLTUNK, 0x5678)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use core::mem::offset_of;
 mod area;
 mod fault;
 mod firmware;
+mod frame;
 mod openfirmware;
 mod platform;
 mod regs;
@@ -35,7 +36,7 @@ pub mod usercopy;
 pub use crate::arch::ppc64_format::Ppc64Radix4K as Format;
 /// The same in the layout `frag`.
 pub use crate::arch::ppc64_format::Ppc64Radix64K as FragFormat;
-pub use trap::TrapFrame;
+pub use frame::TrapFrame;
 
 /// 64 KB frames.
 pub const PAGE_SHIFT: u32 = 16;
@@ -62,6 +63,15 @@ global_asm!(
     ".set SPRG2, {SPRG2}",
     ".set DAR, {DAR}",
     ".set DSISR, {DSISR}",
+    ".set PPR, {PPR}",
+    ".set VRSAVE, {VRSAVE}",
+    ".set DSCR, {DSCR}",
+    ".set TAR, {TAR}",
+    ".set MSR_PR, {MSR_PR}",
+    ".set MSR_DR, {MSR_DR}",
+    ".set MSR_FP, {MSR_FP}",
+    ".set MSR_VEC, {MSR_VEC}",
+    ".set MSR_VSX, {MSR_VSX}",
     ".set MAX_CPUS, {MAX_CPUS}",
     ".set STACK_SIZE, {STACK_SIZE}",
     ".set STACK_SHIFT, {STACK_SHIFT}",
@@ -80,11 +90,19 @@ global_asm!(
     ".set AREA_R12, {R12}",
     ".set AREA_CR, {CR}",
     ".set AREA_ENTERING, {ENTERING}",
+    ".set AREA_THREAD_STACK, {THREAD_STACK}",
     ".set AREA_HARDWARE, {HARDWARE}",
+    ".set STATE_VSR, {VSR}",
+    ".set STATE_VSCR, {VSCR}",
+    ".set STATE_FPSCR, {FPSCR}",
+    ".set STATE_VRSAVE, {STATE_VRSAVE}",
+    ".set STATE_DSCR, {STATE_DSCR}",
+    ".set STATE_TAR, {STATE_TAR}",
     include_str!("../../../../boot/ppc64/entry.S"),
     include_str!("../../../../boot/ppc64/firmware.S"),
     include_str!("../../../../boot/ppc64/vectors.S"),
     include_str!("../../../../boot/ppc64/thread.S"),
+    include_str!("../../../../boot/ppc64/user.S"),
     SRR0 = const regs::SRR0,
     SRR1 = const regs::SRR1,
     HSRR0 = const regs::HSRR0,
@@ -93,6 +111,15 @@ global_asm!(
     SPRG2 = const regs::SPRG2,
     DAR = const regs::DAR,
     DSISR = const regs::DSISR,
+    PPR = const regs::PPR,
+    VRSAVE = const regs::VRSAVE,
+    DSCR = const regs::DSCR,
+    TAR = const regs::TAR,
+    MSR_PR = const regs::MSR_PR,
+    MSR_DR = const regs::MSR_DR,
+    MSR_FP = const regs::MSR_FP,
+    MSR_VEC = const regs::MSR_VEC,
+    MSR_VSX = const regs::MSR_VSX,
     MAX_CPUS = const crate::arch::MAX_CPUS,
     STACK_SIZE = const STACK_SIZE,
     STACK_SHIFT = const STACK_SHIFT,
@@ -101,15 +128,22 @@ global_asm!(
     LINEAR = const LINEAR,
     STACK_AREA = const STACK_AREA,
     FIRMWARE_STACK = const openfirmware::STACK,
-    PROTECTED_ZONE = const trap::PROTECTED_ZONE,
-    FRAME = const trap::FRAME,
-    FRAME_HEADER = const trap::FRAME_HEADER,
-    FRAME_MARK = const trap::FRAME_MARK,
+    PROTECTED_ZONE = const frame::PROTECTED_ZONE,
+    FRAME = const frame::FRAME,
+    FRAME_HEADER = const frame::FRAME_HEADER,
+    FRAME_MARK = const frame::FRAME_MARK,
     SWITCH_FRAME = const context::SWITCH_FRAME,
     R10 = const offset_of!(area::Area, r10),
     R11 = const offset_of!(area::Area, r11),
     R12 = const offset_of!(area::Area, r12),
     CR = const offset_of!(area::Area, cr),
     ENTERING = const offset_of!(area::Area, entering),
+    THREAD_STACK = const offset_of!(area::Area, thread_stack),
+    VSR = const offset_of!(user::UserState, vsr),
+    VSCR = const offset_of!(user::UserState, vscr),
+    FPSCR = const offset_of!(user::UserState, fpscr),
+    STATE_VRSAVE = const offset_of!(user::UserState, vrsave),
+    STATE_DSCR = const offset_of!(user::UserState, dscr),
+    STATE_TAR = const offset_of!(user::UserState, tar),
     HARDWARE = const offset_of!(area::Area, hardware),
 );

@@ -4,7 +4,7 @@
 //! continue at. The alternative, a per-CPU "expecting a fault" flag, would be wrong as soon as the
 //! thread is preempted between setting it and the access.
 
-use super::trap::TrapFrame;
+use super::TrapFrame;
 use crate::arch::handlers::Fault;
 use crate::arch::ppc64_interrupt::{self as interrupt, INSTRUCTION_SEGMENT, INSTRUCTION_STORAGE};
 
@@ -47,7 +47,9 @@ pub fn fix_up(frame: &mut TrapFrame) -> bool {
     true
 }
 
-fn result(failed: u64, [vector, address, status]: [u64; 3]) -> Result<u64, Fault> {
+/// What a failed access says: `outcome` is what `fix_up` put into r9, r10 and r11; the value of one that did not
+/// fail comes first in it.
+pub(super) fn result(failed: u64, [vector, address, status]: [u64; 3]) -> Result<u64, Fault> {
     if failed == 0 { Ok(vector) } else { Err(interrupt::access(vector, address, status, address)) }
 }
 

@@ -3,6 +3,14 @@
 
 use core::arch::asm;
 
+/// Authority Mask Register: keys that may not be used, in pages that no entry here gives one.
+pub const AMR: u32 = 29;
+/// Instruction Authority Mask Register.
+pub const IAMR: u32 = 61;
+/// User Authority Mask Override Register: what a program may change of the AMR.
+pub const UAMOR: u32 = 157;
+/// Data Stream Control Register.
+pub const DSCR: u32 = 3;
 /// Data Storage Interrupt Status Register.
 pub const DSISR: u32 = 18;
 /// Data Address Register.
@@ -19,6 +27,8 @@ pub const PIDR: u32 = 48;
 pub const FSCR: u32 = 153;
 /// Hypervisor Facility Status and Control Register.
 pub const HFSCR: u32 = 190;
+/// Vector Save Register: what software says of the vector registers.
+pub const VRSAVE: u32 = 256;
 /// Time Base.
 pub const TB: u32 = 268;
 /// Holds the CPU's area.
@@ -35,23 +45,45 @@ pub const LPCR: u32 = 318;
 pub const LPIDR: u32 = 319;
 /// Partition Table Control Register.
 pub const PTCR: u32 = 464;
+/// Target Address Register.
+pub const TAR: u32 = 815;
 /// Processor Stop Status and Control Register.
 pub const PSSCR: u32 = 855;
 /// Hardware Implementation Dependent register 0.
 pub const HID0: u32 = 1008;
+/// Program Priority Register.
+pub const PPR: u32 = 896;
 /// Processor Identification Register.
 pub const PIR: u32 = 1023;
 
+/// Bit 0: 64-bit.
+pub const MSR_SF: u64 = 1 << 63;
 /// Bit 3: hypervisor state.
 pub const MSR_HV: u64 = 1 << 60;
+/// Bit 38: vector.
+pub const MSR_VEC: u64 = 1 << 25;
+/// Bit 40: VSX.
+pub const MSR_VSX: u64 = 1 << 23;
 /// Bit 48: external interrupts.
 pub const MSR_EE: u64 = 1 << 15;
+/// Bit 49: problem state.
+pub const MSR_PR: u64 = 1 << 14;
+/// Bit 50: floating point.
+pub const MSR_FP: u64 = 1 << 13;
+/// Bit 51: machine checks.
+pub const MSR_ME: u64 = 1 << 12;
+/// Bits 52 and 55: both on, floating-point exceptions are precise.
+pub const MSR_FE0: u64 = 1 << 11;
+/// See `MSR_FE0`.
+pub const MSR_FE1: u64 = 1 << 8;
 /// Bit 58: translation of instruction fetches.
 pub const MSR_IR: u64 = 1 << 5;
 /// Bit 59: translation of loads and stores.
 pub const MSR_DR: u64 = 1 << 4;
 /// Bit 62: an interrupt can be recovered from.
 pub const MSR_RI: u64 = 1 << 1;
+/// Bit 63: little-endian.
+pub const MSR_LE: u64 = 1;
 
 /// HID0 bit 4 of POWER9: hypervisor interrupts arrive little-endian.
 pub const HID0_HILE: u64 = 1 << 59;

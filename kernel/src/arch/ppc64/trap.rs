@@ -6,24 +6,15 @@
 
 use super::firmware::{H_CPPR, H_EOI, H_IPI, H_SET_MODE, H_XIRR, hcall};
 use super::platform::{self, Platform};
-use super::regs::{FSCR, HFSCR, HID0, HID0_HILE, MSR_DR, MSR_EE, MSR_IR, mfspr, msr, mtspr};
-use super::{LINEAR, area, console, fault, power, probe, timer};
-use crate::addr::VirtAddr;
-use crate::arch::handlers::{self, Fault, FaultKind, Syscall};
-use crate::arch::ppc64_interrupt as interrupt;
-use crate::error::Errno;
+use super::regs::{
+    AMR, FSCR, HFSCR, HID0, HID0_HILE, IAMR, MSR_DR, MSR_EE, MSR_IR, UAMOR, mfspr, msr, mtspr,
+};
+use super::{LINEAR, TrapFrame, area, console, fault, power, probe, timer, user};
+use crate::arch::handlers::{self, Fault, FaultKind, Handlers};
 use core::arch::asm;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
-/// Bytes below r1 that belong to the interrupted function (ELFv2 ABI 2.2.3.4).
-pub const PROTECTED_ZONE: usize = 288;
-/// Bytes of a stack frame's header.
-pub const FRAME_HEADER: usize = 32;
-/// Bytes of the entry's stack frame: header, `TrapFrame`, rounded up.
-pub const FRAME: usize = (FRAME_HEADER + size_of::<TrapFrame>()).next_multiple_of(16);
-/// In the header of such a frame, where a compiler would keep r2: `trapfram`.
-pub const FRAME_MARK: u64 = 0x7472_6170_6672_616d;
 /// End of what the vectors take of low memory.
 pub const VECTORS_END: u64 = 0x6000;
 
@@ -33,128 +24,8 @@ const MACHINE_CHECK: u64 = 0x200;
 /// External interrupt (pseries; on powernv9 it is not used).
 const EXTERNAL: u64 = 0x500;
 const DECREMENTER: u64 = 0x900;
+const SYSTEM_CALL: u64 = 0xc00;
 const HYPERVISOR_DOORBELL: u64 = 0xe80;
-
-/// The registers of what was interrupted. The layout is known to the assembly.
-#[repr(C)]
-#[derive(Clone, Debug)]
-pub struct TrapFrame {
-    /// r0-r31. A return to the kernel does not load r13.
-    pub gpr: [u64; 32],
-    /// Next instruction (SRR0 or HSRR0).
-    pub nip: u64,
-    /// MSR (SRR1 or HSRR1, whose bits 33-36 and 42-47 say why).
-    pub msr: u64,
-    /// Link register.
-    pub lr: u64,
-    /// Count register.
-    pub ctr: u64,
-    /// Fixed-point exception register.
-    pub xer: u64,
-    /// Condition register.
-    pub cr: u64,
-    /// Data address register.
-    pub dar: u64,
-    /// Data storage interrupt status.
-    pub dsisr: u64,
-    /// Offset of the vector, and two flags.
-    vector: u64,
-}
-
-impl TrapFrame {
-    /// Of no interrupt: the registers as they are in the caller, into which this is inlined.
-    #[inline(always)]
-    pub fn here() -> Self {
-        let mut gpr = [0; 32];
-        let (nip, lr, ctr, xer, cr): (u64, u64, u64, u64, u64);
-        // SAFETY: stores the registers into the array and reads the others. The branch to the next
-        // instruction tells its address; the link register is put back.
-        unsafe {
-            asm!(".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
-                 "std \\n, 8*\\n({gpr})", ".endr",
-                 ".irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
-                 "std \\n, 8*\\n({gpr})", ".endr",
-                 "mflr {lr}", "bcl 20, 31, 2f", "2:", "mflr {nip}", "mtlr {lr}",
-                 "mfctr {ctr}", "mfxer {xer}", "mfcr {cr}",
-                 gpr = in(reg_nonzero) &raw mut gpr, lr = out(reg_nonzero) lr, nip = out(reg_nonzero) nip,
-                 ctr = out(reg_nonzero) ctr, xer = out(reg_nonzero) xer, cr = out(reg_nonzero) cr,
-                 options(nostack, preserves_flags));
-        }
-        Self { gpr, nip, msr: msr(), lr, ctr, xer, cr, dar: 0, dsisr: 0, vector: 0 }
-    }
-    /// Where it was interrupted.
-    pub fn pc(&self) -> usize {
-        self.nip as usize
-    }
-    /// Its stack pointer.
-    pub fn sp(&self) -> usize {
-        self.gpr[1] as usize
-    }
-    /// Offset of the interrupt's vector.
-    pub fn vector(&self) -> u64 {
-        self.vector & !0x1f
-    }
-    /// Whether the interrupted stack had no room for the frame.
-    fn on_emergency_stack(&self) -> bool {
-        self.vector & 2 != 0
-    }
-}
-
-/// Frames of programs: to be filled in.
-impl TrapFrame {
-    /// Whether it interrupted a program.
-    pub fn is_user(&self) -> bool {
-        false
-    }
-    /// A program's first state.
-    pub fn program(_entry: VirtAddr, _sp: VirtAddr) -> Self {
-        todo!()
-    }
-    /// What the program asks for.
-    pub fn syscall(&self) -> Syscall {
-        todo!()
-    }
-    /// What it gets.
-    pub fn set_result(&mut self, _result: Result<u64, Errno>) {
-        todo!()
-    }
-    /// Makes it ask again.
-    pub fn restart(&mut self) {
-        todo!()
-    }
-    /// Makes it ask that.
-    pub fn restart_as(&mut self, _number: usize) {
-        todo!()
-    }
-    /// Where it continues.
-    pub fn set_pc(&mut self, _pc: VirtAddr) {
-        todo!()
-    }
-    /// Its stack pointer from now on.
-    pub fn set_sp(&mut self, _sp: VirtAddr) {
-        todo!()
-    }
-}
-
-impl fmt::Display for TrapFrame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let interrupted = self.vector() != 0;
-        if interrupted {
-            let name = interrupt::name(self.vector());
-            writeln!(f, "{name} interrupt ({:#x})", self.vector())?;
-        }
-        writeln!(f, "nip {:016x}  msr {:016x}  lr  {:016x}", self.nip, self.msr, self.lr)?;
-        write!(f, "ctr {:016x}  xer {:016x}  cr  {:016x}", self.ctr, self.xer, self.cr)?;
-        if interrupted {
-            write!(f, "\ndar {:016x}  dsisr {:08x}", self.dar, self.dsisr)?;
-        }
-        for (number, value) in self.gpr.iter().enumerate() {
-            let start = if number % 4 == 0 { "\n" } else { "  " };
-            write!(f, "{start}r{number:<2} {value:016x}")?;
-        }
-        Ok(())
-    }
-}
 
 unsafe extern "C" {
     static ppc64_vectors: u8;
@@ -205,16 +76,29 @@ pub fn init_cpu() {
             hcall(H_CPPR, [0xff, 0, 0, 0]);
         }
     }
-    // SAFETY: no facility that needs state of its own. `scv` stays off: it would enter the kernel
-    // with interrupts on and the user's stack pointer.
-    unsafe { mtspr::<FSCR>(0) };
+    // SAFETY: what programs may use is saved and restored with their state; no page has a key. `scv`
+    // stays off: it would enter the kernel with interrupts on and the program's stack pointer.
+    unsafe {
+        mtspr::<FSCR>(FSCR_TAR | FSCR_DSCR);
+        mtspr::<UAMOR>(0);
+        mtspr::<AMR>(0);
+        mtspr::<IAMR>(0);
+    }
 }
 
-/// What a later user program may use: FP, vector, VSX, DSCR and TAR. (FSCR and the MSR decide.)
-const FACILITIES: u64 = 1 << 8 | 1 << 2 | 0b11;
+/// FSCR and HFSCR bits 55 and 61: TAR and DSCR may be used.
+const FSCR_TAR: u64 = 1 << 8;
+const FSCR_DSCR: u64 = 1 << 2;
+/// HFSCR bits 62 and 63: vectors, floating point; the MSR decides.
+const FACILITIES: u64 = FSCR_TAR | FSCR_DSCR | 0b11;
 
 #[unsafe(no_mangle)]
 extern "C" fn ppc64_trap(frame: &mut TrapFrame) {
+    // The MSR was saved by the hardware: nobody can pretend.
+    if frame.is_user() { from_program(frame) } else { from_kernel(frame) }
+}
+
+fn from_kernel(frame: &mut TrapFrame) {
     match frame.vector() {
         DECREMENTER => maskable(frame, |_| timer::interrupt()),
         HYPERVISOR_DOORBELL => maskable(frame, doorbell),
@@ -222,6 +106,30 @@ extern "C" fn ppc64_trap(frame: &mut TrapFrame) {
         SYSTEM_RESET => reset(frame),
         _ if probe::fix_up(frame) => {}
         _ => fatal(frame),
+    }
+}
+
+/// A program's thread is on its kernel stack, with nothing on it but the frame.
+fn from_program(frame: &mut TrapFrame) {
+    let Some(handlers) = handlers::get() else { fatal(frame) };
+    match frame.vector() {
+        SYSTEM_CALL => (handlers.syscall)(frame),
+        DECREMENTER => maskable(frame, |_| timer::interrupt()),
+        HYPERVISOR_DOORBELL => maskable(frame, doorbell),
+        EXTERNAL if platform::get() == Platform::Pseries => maskable(frame, external),
+        SYSTEM_RESET => reset(frame),
+        _ => fault_of_program(frame, handlers),
+    }
+    (handlers.user_return)(frame);
+}
+
+fn fault_of_program(frame: &mut TrapFrame, handlers: &Handlers) {
+    if frame.on_emergency_stack() {
+        fatal(frame);
+    }
+    match fault::of_program(frame, user::fpscr) {
+        Some(fault) => (handlers.user_fault)(frame, &fault),
+        None => fatal(frame),
     }
 }
 
