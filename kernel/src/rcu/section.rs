@@ -11,6 +11,7 @@
 use super::global;
 use crate::arch;
 use crate::sync::context::{self, current};
+use crate::sync::latency::{self, Off};
 use crate::sync::{InIrq, IrqGuard, MaySleep, preempt};
 use core::marker::PhantomData;
 
@@ -89,8 +90,12 @@ pub struct RcuReadGuard<'ctx>(PhantomData<&'ctx ()>, PhantomData<*mut ()>);
 /// drop((outer, inner));
 /// ```
 #[inline]
+#[track_caller]
 pub fn read_lock<C: ReadContext>(_context: &C) -> RcuReadGuard<'_> {
     let depth = current().rcu.enter();
+    if depth == 1 {
+        latency::begin(Off::Section);
+    }
     if depth >= MAX_NESTING {
         nested_too_deep();
     }
@@ -112,6 +117,9 @@ impl Drop for RcuReadGuard<'_> {
         let task = current();
         if arch::HOSTED && task.rcu.get() == 1 {
             global::RCU.unwatch(arch::rcu_cpu());
+        }
+        if task.rcu.get() == 1 {
+            latency::end(Off::Section);
         }
         match task.rcu.leave() {
             Some(0) => {

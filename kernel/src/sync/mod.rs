@@ -18,6 +18,7 @@ pub mod atomic;
 pub mod cell;
 pub mod context;
 pub mod hooks;
+pub mod latency;
 pub mod mutex;
 pub mod percpu;
 pub mod preempt;

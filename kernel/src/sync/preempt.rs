@@ -2,6 +2,7 @@
 
 use super::context::current;
 use super::hooks;
+use super::latency::{self, Off};
 use crate::arch::current::cpu;
 use core::marker::PhantomData;
 
@@ -35,8 +36,11 @@ unsafe impl Pinned for PreemptGuard {}
 impl PreemptGuard {
     /// Turns preemption off.
     #[inline(always)]
+    #[track_caller]
     pub fn new() -> Self {
-        current().preempt.enter();
+        if current().preempt.enter() == 1 {
+            latency::begin(Off::Preempt);
+        }
         Self(PhantomData)
     }
 }
@@ -51,6 +55,9 @@ impl Drop for PreemptGuard {
     #[inline(always)]
     fn drop(&mut self) {
         let task = current();
+        if task.preempt.get() == 1 {
+            latency::end(Off::Preempt);
+        }
         let left = task.preempt.leave();
         debug_assert!(left.is_some(), "preemption enabled that was not disabled");
         if task.need_resched() {
@@ -74,8 +81,13 @@ unsafe impl Pinned for IrqGuard {}
 impl IrqGuard {
     /// Turns interrupts off.
     #[inline(always)]
+    #[track_caller]
     pub fn new() -> Self {
-        Self { were_on: cpu::irq_save(), _not_send: PhantomData }
+        let were_on = cpu::irq_save();
+        if were_on {
+            latency::begin(Off::Irqs);
+        }
+        Self { were_on, _not_send: PhantomData }
     }
 }
 
@@ -88,6 +100,9 @@ impl Default for IrqGuard {
 impl Drop for IrqGuard {
     #[inline(always)]
     fn drop(&mut self) {
+        if self.were_on {
+            latency::end(Off::Irqs);
+        }
         // SAFETY: what `irq_save` gave.
         unsafe { cpu::irq_restore(self.were_on) };
         // A wake-up under this guard may have asked for the CPU.

@@ -5,6 +5,7 @@
 //! [`assert_may_sleep`](super::context::assert_may_sleep).
 
 use super::context::current;
+use super::latency::{self, Off};
 use crate::arch::current::cpu;
 use core::marker::PhantomData;
 
@@ -55,11 +56,14 @@ pub struct InIrq(PhantomData<*mut ()>);
 
 /// Runs the body of an interrupt handler, counted as such: plain spin locks are refused (H24).
 #[inline]
+#[track_caller]
 pub fn interrupt<R>(body: impl FnOnce(&mut InIrq) -> R) -> R {
     debug_assert!(!cpu::irqs_enabled(), "an interrupt is handled with interrupts on");
     // Not kept over the body: the same task runs before and after it, on the same context.
     current().irq.enter();
+    latency::begin(Off::Irqs);
     let result = body(&mut InIrq(PhantomData));
+    latency::end(Off::Irqs);
     current().irq.leave();
     result
 }

@@ -42,6 +42,7 @@ use crate::arch::current::{context, cpu};
 use crate::cpus::{AtomicCpuSet, CpuSet};
 use crate::rcu;
 use crate::sync::context::{TaskContext, TaskName, assert_may_sleep, current};
+use crate::sync::latency::{self, Off};
 use crate::sync::{IrqGuard, MaySleep, Pinned, hooks};
 use intrusive_collections::UnsafeRef;
 use queue::QUEUES;
@@ -144,9 +145,15 @@ pub fn load(cpu: usize) -> Load {
 /// wishes does not nest on this stack.
 fn leave_cpu(how: Leave) {
     let irqs_were_on = cpu::irq_save();
+    if irqs_were_on {
+        latency::begin(Off::Irqs);
+    }
     leave_once(how);
     while irqs_were_on && current().need_resched() && current().preemptible() {
         leave_once(Leave::Yield);
+    }
+    if irqs_were_on {
+        latency::end(Off::Irqs);
     }
     // SAFETY: pairs with `irq_save` above. A wish that another CPU has from here on comes with an
     // interrupt.

@@ -8,6 +8,7 @@ use crate::error::Errno;
 use crate::proc::sched;
 use crate::sync::MaySleep;
 use crate::sync::context::TaskContext;
+use crate::sync::latency::{self, Off};
 use crate::sync::preempt::preempt_if_possible;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::sync::atomic::Ordering;
@@ -115,6 +116,7 @@ extern "C" fn begin<F: FnOnce(&mut MaySleep)>(place: usize) -> ! {
     unsafe { sched::finish_switch() };
     // SAFETY: `spawn` wrote it there; it is read once.
     let body = unsafe { core::ptr::with_exposed_provenance::<F>(place).read() };
+    latency::end(Off::Irqs);
     // SAFETY: a thread begins with interrupts on; the switch is over.
     unsafe { cpu::irq_restore(true) };
     // Who joins the thread before this one may have been woken in that switch.
