@@ -28,6 +28,8 @@ pub mod s390x_params;
 pub mod s390x_program;
 #[path = "s390x/sccb.rs"]
 pub mod s390x_sccb;
+#[path = "s390x/sigframe.rs"]
+pub mod s390x_sigframe;
 
 #[cfg(all(target_os = "none", target_arch = "s390x"))]
 #[path = "s390x/mod.rs"]

@@ -3,10 +3,10 @@
 use core::arch::asm;
 
 /// What the kernel wants of CR0 beyond its reset value (POP, "Control Registers"):
-/// bit 43 instruction-execution protection, bit 49 emergency signal, bit 52 clock comparator.
-/// Bits 45 (AFP registers, mask 1 << 18) and 46 (vector, 1 << 17) stay off: the kernel uses
-/// neither, and a program's first use will fault.
-pub const CR0_KERNEL: u64 = 0xe0 | IEP | bit(49) | bit(52);
+/// bit 43 instruction-execution protection, bit 45 the floating-point registers beyond the first
+/// four, bit 46 the vector registers (programs have them; the kernel uses neither), bit 49 emergency
+/// signal, bit 52 clock comparator.
+pub const CR0_KERNEL: u64 = 0xe0 | IEP | bit(45) | bit(46) | bit(49) | bit(52);
 /// CR0 bit 43: instruction-execution protection.
 const IEP: u64 = bit(43);
 /// CR0 bit 54: service signal (console input). On the boot CPU only: the interruption is floating,

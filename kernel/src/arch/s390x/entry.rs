@@ -2,6 +2,7 @@
 
 use super::lowcore::{ALIAS, LowCore};
 use super::trap::{ABI_AREA, FLAG_NO_STACK, TrapFrame};
+use super::user::UserState;
 use super::{STACK_SIZE, context::Context};
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -44,3 +45,15 @@ global_asm!(
     CONTEXT_END = const offset_of!(Context, stack_end),
     ALIAS_KERNEL_STACK = const ALIAS + offset_of!(LowCore, kernel_stack),
 );
+
+global_asm!(
+    include_str!("../../../../boot/s390x/user.S"),
+    PSW = const offset_of!(TrapFrame, psw),
+    GPRS = const offset_of!(TrapFrame, gprs),
+    LC_RETURN_PSW = const offset_of!(LowCore, return_psw),
+    FPC = const offset_of!(UserState, fpc),
+    ACCESS = const offset_of!(UserState, access),
+);
+
+// Programs of tests: constants, copied to where they run.
+global_asm!(include_str!("samples.S"));

@@ -1,7 +1,7 @@
 //! External interruptions (POP chapter 6): clock comparator, emergency signal, service signal.
 
-use super::timer;
 use super::trap::{TrapFrame, leave_wait, require_stack, unexpected};
+use super::{timer, user};
 use crate::arch::handlers::{self, Handlers};
 
 const CLOCK_COMPARATOR: u16 = 0x1004;
@@ -40,5 +40,8 @@ extern "C" fn s390x_external(frame: &mut TrapFrame) {
     // The idle loop looks for work by itself.
     if !leave_wait(frame) && frame.irqs_on() {
         call(|handlers| handlers.irq_exit);
+    }
+    if frame.is_user() {
+        user::leave(frame);
     }
 }

@@ -1,7 +1,7 @@
 //! The s390x machine (QEMU's s390-ccw-virtio).
 //!
 //! The kernel runs in home space: new PSWs and CR13 select it, and an interruption's PSW swap
-//! enters it without loading a control register. Programs will run in primary space (CR1, CR7).
+//! enters it without loading a control register. Programs run in primary space (CR1, CR7).
 //! The home space maps all memory where it lies (virtual = real), text read-only and executable,
 //! all else not executable; page 0 is not mapped. The rejected alternative, a kernel in primary
 //! space, loads CR1 twice for each system call, and each load empties QEMU's whole TLB.

@@ -4,7 +4,7 @@
 //! Pure, compiled and tested on every host.
 
 use crate::addr::VirtAddr;
-use crate::arch::handlers::{Fault, FaultKind};
+use crate::arch::handlers::{Fault, FaultKind, UserFault};
 
 /// TEC bits 52-53, what the access was: 10 fetch, 01 store.
 const TEC_STORE: u64 = 0x400;
@@ -54,12 +54,20 @@ impl ProgramCheck {
             0x07 => "data exception",
             0x08 => "fixed-point-overflow exception",
             0x09 => "fixed-point-divide exception",
+            0x0a => "decimal-overflow exception",
+            0x0b => "decimal-divide exception",
+            0x0c => "HFP-exponent-overflow exception",
+            0x0d => "HFP-exponent-underflow exception",
+            0x0e => "HFP-significance exception",
+            0x0f => "HFP-divide exception",
             0x10 => "segment-translation exception",
             0x11 => "page-translation exception",
             0x12 => "translation-specification exception",
             0x13 => "special-operation exception",
             0x15 => "operand exception",
+            0x1b => "vector-processing exception",
             0x1c => "space-switch event",
+            0x1d => "HFP-square-root exception",
             0x38 => "ASCE-type exception",
             0x39 => "region-first-translation exception",
             0x3a => "region-second-translation exception",
@@ -98,9 +106,135 @@ impl ProgramCheck {
     }
 }
 
+// `si_code`s, the same on all of Linux' machines.
+const SIGILL: u32 = 4;
+const SIGFPE: u32 = 8;
+const SIGSEGV: u32 = 11;
+const ILL_ILLOPC: i32 = 1;
+const ILL_ILLOPN: i32 = 2;
+const ILL_ILLADR: i32 = 3;
+const ILL_PRVOPC: i32 = 5;
+const FPE_INTDIV: i32 = 1;
+const FPE_INTOVF: i32 = 2;
+const FPE_FLTDIV: i32 = 3;
+const FPE_FLTOVF: i32 = 4;
+const FPE_FLTUND: i32 = 5;
+const FPE_FLTRES: i32 = 6;
+const FPE_FLTINV: i32 = 7;
+/// Sent by the kernel, without a reason of its own.
+const SI_KERNEL: i32 = 0x80;
+
+/// What Linux makes of a program interruption in a program.
+impl ProgramCheck {
+    /// What the program did wrong, or what it lacks; of an instruction at that address. `None`: that
+    /// its tables are malformed, which is the kernel's fault.
+    pub fn user_fault(self, instruction: u64) -> Option<UserFault> {
+        if self.translation() {
+            let fetch = self.is_fetch_of(instruction);
+            let Fault { kind, address, .. } = self.fault(fetch);
+            let address = if fetch { Some(VirtAddr::new(instruction)) } else { address };
+            return Some(UserFault::Page { kind, address: address? });
+        }
+        let (signal, code) = match self.code() {
+            0x01 => (SIGILL, ILL_ILLOPC),
+            0x02 => (SIGILL, ILL_PRVOPC),
+            0x03 | 0x06 | 0x13 | 0x15 => (SIGILL, ILL_ILLOPN),
+            0x05 => (SIGILL, ILL_ILLADR),
+            // Decimal operands that are none have no data-exception code.
+            0x07 if self.dxc() == 0 => (SIGILL, ILL_ILLOPN),
+            0x07 => (SIGFPE, self.ieee_code()),
+            0x08 => (SIGFPE, FPE_INTOVF),
+            0x09 => (SIGFPE, FPE_INTDIV),
+            0x0c => (SIGFPE, FPE_FLTOVF),
+            0x0d => (SIGFPE, FPE_FLTUND),
+            0x0e => (SIGFPE, FPE_FLTRES),
+            0x0f => (SIGFPE, FPE_FLTDIV),
+            0x12 => return None,
+            0x1b => (SIGFPE, self.vector_code()),
+            0x1d => (SIGFPE, FPE_FLTINV),
+            _ => (SIGSEGV, SI_KERNEL),
+        };
+        let address = VirtAddr::new(instruction);
+        Some(UserFault::Signal { signal, code, address, name: self.name() })
+    }
+
+    /// The data-exception code; for vectors the vector-exception code.
+    fn dxc(self) -> u8 {
+        self.word as u8
+    }
+
+    /// Its bits 0-4 name the IEEE exception if bits 6-7 are 0.
+    fn ieee_code(self) -> i32 {
+        if self.dxc() & 3 != 0 {
+            return 0;
+        }
+        match self.dxc().leading_zeros() {
+            0 => FPE_FLTINV,
+            1 => FPE_FLTDIV,
+            2 => FPE_FLTOVF,
+            3 => FPE_FLTUND,
+            4 => FPE_FLTRES,
+            _ => 0,
+        }
+    }
+
+    /// Bits 4-7: the interruption's cause (0-3: which element).
+    fn vector_code(self) -> i32 {
+        match self.dxc() & 15 {
+            1 => FPE_FLTINV,
+            2 => FPE_FLTDIV,
+            3 => FPE_FLTOVF,
+            4 => FPE_FLTUND,
+            5 => FPE_FLTRES,
+            _ => 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn signal(code: u64, dxc: u64) -> Option<(u32, i32)> {
+        let check = ProgramCheck { word: 4 << 48 | code << 32 | dxc, tec: 0 };
+        match check.user_fault(0x1000)? {
+            UserFault::Signal { signal, code, address, .. } => {
+                assert_eq!(address.get(), 0x1000);
+                Some((signal, code))
+            }
+            UserFault::Page { .. } => None,
+        }
+    }
+
+    #[test]
+    fn signals_of_programs() {
+        assert_eq!(signal(0x01, 0), Some((SIGILL, ILL_ILLOPC)));
+        assert_eq!(signal(0x02, 0), Some((SIGILL, ILL_PRVOPC)));
+        assert_eq!(signal(0x06, 0), Some((SIGILL, ILL_ILLOPN)));
+        assert_eq!(signal(0x07, 0), Some((SIGILL, ILL_ILLOPN)));
+        assert_eq!(signal(0x07, 0x80), Some((SIGFPE, FPE_FLTINV)));
+        assert_eq!(signal(0x07, 0x40), Some((SIGFPE, FPE_FLTDIV)));
+        assert_eq!(signal(0x07, 0x0c), Some((SIGFPE, FPE_FLTRES)));
+        assert_eq!(signal(0x07, 0xff), Some((SIGFPE, 0)));
+        assert_eq!(signal(0x09, 0), Some((SIGFPE, FPE_INTDIV)));
+        assert_eq!(signal(0x1b, 0x32), Some((SIGFPE, FPE_FLTDIV)));
+        assert_eq!(signal(0x0a, 0), Some((SIGSEGV, SI_KERNEL)));
+        assert_eq!(signal(0x12, 0), None);
+    }
+
+    #[test]
+    fn pages_of_programs() {
+        let page = |check: ProgramCheck, at| match check.user_fault(at) {
+            Some(UserFault::Page { kind, address }) => (kind, address.get()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(page(check(6, 0x11, 0x2000_0800), 0x1000), (FaultKind::Read, 0x2000_0000));
+        assert_eq!(page(check(6, 0x04, 0x2000_0404), 0x1000), (FaultKind::Write, 0x2000_0000));
+        assert_eq!(page(check(6, 0x11, 0x2000_0800), 0x2000_0010), (FaultKind::Execute, 0x2000_0010));
+        assert_eq!(page(check(2, 0x04, 0x2000_0884), 0x2000_0010), (FaultKind::Execute, 0x2000_0010));
+        // The second page of an instruction that crosses into it.
+        assert_eq!(page(check(6, 0x11, 0x2000_1800), 0x2000_0ffe), (FaultKind::Read, 0x2000_1000));
+    }
 
     fn check(ilc: u64, code: u64, tec: u64) -> ProgramCheck {
         ProgramCheck { word: ilc << 48 | code << 32, tec }

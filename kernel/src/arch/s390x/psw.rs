@@ -22,11 +22,22 @@ pub const EXTERNAL: u64 = 1 << (63 - 7);
 pub const MACHINE_CHECK: u64 = 1 << (63 - 13);
 /// Bit 14: wait.
 pub const WAIT: u64 = 1 << (63 - 14);
+/// Bit 15: problem state.
+pub const PROBLEM: u64 = 1 << (63 - 15);
 /// Bits 16-17: address space; 11 = home.
 pub const HOME: u64 = 0b11 << (63 - 17);
+/// The same; 10 = secondary. (00 = primary; 01 = named by access registers, which QEMU does not know:
+/// a PSW that says so ends QEMU.)
+pub const SECONDARY: u64 = 0b10 << (63 - 17);
+/// Bits 18-23: condition code and program mask.
+pub const CONDITION: u64 = 0b11_1111 << (63 - 23);
 /// Bits 31-32: 64-bit addressing.
 pub const ADDRESSING_64: u64 = 0b11 << (63 - 32);
+/// Bit 32 alone: 31-bit addressing.
+const ADDRESSING_31: u64 = 1 << (63 - 32);
 
+/// A program's mask: primary space.
+pub const PROGRAM: u64 = DAT | IO | EXTERNAL | MACHINE_CHECK | PROBLEM | ADDRESSING_64;
 /// The kernel's mask, I/O and external interruptions off; also that of the new PSWs.
 pub const KERNEL: u64 = DAT | RESTART;
 /// The same with translation off: a CPU that was restarted first loads its control registers.
@@ -87,4 +98,17 @@ pub unsafe fn continue_with(mask: u64) {
 pub unsafe fn load(psw: &Psw) -> ! {
     // SAFETY: the caller's promise.
     unsafe { asm!("lpswe 0({0})", in(reg_addr) psw, options(noreturn)) }
+}
+
+/// The mask of a program, with what it may choose itself taken from `wish`: condition code, program
+/// mask, addressing mode (24, 31 or 64 bits), primary or secondary space.
+pub fn of_program(wish: u64) -> u64 {
+    let addressing = match wish & ADDRESSING_64 {
+        // 64 bits without 31 is none.
+        0 => 0,
+        ADDRESSING_31 => ADDRESSING_31,
+        _ => ADDRESSING_64,
+    };
+    let space = if wish & HOME == SECONDARY { SECONDARY } else { 0 };
+    PROGRAM & !ADDRESSING_64 | wish & CONDITION | addressing | space
 }

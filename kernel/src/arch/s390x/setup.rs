@@ -45,6 +45,7 @@ fn require_facilities() {
         (3, "this CPU has no DAT-enhancement facility (IDTE); try -cpu max"),
         (25, "this CPU has no store-clock-fast facility; try -cpu max"),
         (27, "this CPU has no move-with-optional-specifications facility (MVCOS); try -cpu max"),
+        (129, "this CPU has no vector facility; try -cpu max"),
         (130, "this CPU has no instruction-execution protection; try -cpu max"),
     ] {
         if !control::has_facility(number) {

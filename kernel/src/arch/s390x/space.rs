@@ -6,14 +6,12 @@
 //! TLB entries carry no number that could run out, so `create` cannot fail here; the result is for
 //! ppc64, whose spaces are numbered.
 
-use super::extable::extable;
-use super::{control, mmu, probe, tlb};
+use super::{control, mmu, tlb, usercopy};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::handlers::Fault;
 use crate::arch::paging::{PagingFormat, to_memory};
 use crate::arch::s390x_format::S390Dat;
 use crate::error::Errno;
-use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// An address space: its ASCE.
@@ -107,38 +105,19 @@ pub fn flush_all(space: Space) {
     tlb::flush_space(space.0);
 }
 
-/// MVCOS, operand-access control in r0: bits 32-47 for the first operand, 48-63 for the second. In
-/// each, bits 8-9 name the space (00 primary) and bit 15 says that they count; else the operand is
-/// in the PSW's space.
-const OAC_FIRST_PRIMARY: u64 = 1 << 16;
-const OAC_SECOND_PRIMARY: u64 = 1;
-
 /// Loads a doubleword from the active user space.
-#[inline(never)]
 pub fn user_load(va: VirtAddr) -> Result<u64, Fault> {
-    let mut value = 0u64;
-    let (r0, r1): (u64, u64);
-    // SAFETY: writes eight bytes to `value`; a fault continues at 3.
-    unsafe {
-        asm!("2: mvcos 0({d}), 0({s}), {n}", "lghi %r0, 0", "3:", extable!("2b", "3b"),
-             d = in(reg_addr) &raw mut value, s = in(reg_addr) va.get(), n = in(reg) 8u64,
-             inout("r0") OAC_SECOND_PRIMARY => r0, out("r1") r1, options(nostack));
-    }
-    probe::outcome(r0, r1, va.get(), false).map(|()| value)
+    let mut value = 0_u64;
+    // SAFETY: eight bytes of `value`.
+    unsafe { usercopy::from_user((&raw mut value).cast(), va, size_of::<u64>())? };
+    Ok(value)
 }
 
 /// Stores a doubleword to the active user space.
 ///
 /// # Safety
 /// If it can be stored, it may.
-#[inline(never)]
 pub unsafe fn user_store(va: VirtAddr, value: u64) -> Result<(), Fault> {
-    let (r0, r1): (u64, u64);
-    // SAFETY: the caller's promise; a fault continues at 3.
-    unsafe {
-        asm!("2: mvcos 0({d}), 0({s}), {n}", "lghi %r0, 0", "3:", extable!("2b", "3b"),
-             d = in(reg_addr) va.get(), s = in(reg_addr) &raw const value, n = in(reg) 8u64,
-             inout("r0") OAC_FIRST_PRIMARY => r0, out("r1") r1, options(nostack));
-    }
-    probe::outcome(r0, r1, va.get(), false)
+    // SAFETY: eight bytes of `value`.
+    unsafe { usercopy::to_user(va, (&raw const value).cast(), size_of::<u64>()) }
 }

@@ -1,12 +1,11 @@
 //! Interruptions that were not asked for: program, supervisor call, I/O, machine check. (External
 //! ones are in [`external`](super::external).)
 
-use super::{cpu, extable, lowcore, power, psw};
+use super::{cpu, extable, lowcore, power, psw, user};
 use crate::addr::VirtAddr;
 use crate::arch::MAX_CPUS;
-use crate::arch::handlers::{self, Fault, FaultKind, Syscall};
+use crate::arch::handlers::{self, Fault, FaultKind};
 use crate::arch::s390x_program::ProgramCheck;
-use crate::error::Errno;
 use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +16,10 @@ pub const ABI_AREA: usize = 160;
 /// `TrapFrame::flags`: the interrupted stack could not be used; the frame is on the emergency
 /// stack.
 pub const FLAG_NO_STACK: u64 = 1;
+/// `TrapFrame::flags`: `info` tells of a program interruption.
+pub(super) const FLAG_PROGRAM: u64 = 2;
+/// `TrapFrame::flags`: before the program goes on it makes the call in `call`.
+pub(super) const FLAG_CALL: u64 = 4;
 
 /// What an interruption found. boot/s390x/trap.S builds it and returns through it.
 #[repr(C)]
@@ -28,8 +31,10 @@ pub struct TrapFrame {
     pub(super) gprs: [u64; 16],
     /// What low core says of the interruption, by its class.
     pub(super) info: [u64; 2],
-    /// `FLAG_NO_STACK` or 0.
+    /// `FLAG_*`
     pub(super) flags: u64,
+    /// Of a supervisor call: its number, and register 2 as it was.
+    pub(super) call: [u64; 2],
 }
 
 impl TrapFrame {
@@ -46,7 +51,7 @@ impl TrapFrame {
                  options(nostack, preserves_flags));
         }
         let mask = u64::from(high) << 32 | u64::from(low);
-        Self { psw: psw::Psw { mask, address }, gprs, info: [0; 2], flags: 0 }
+        Self { psw: psw::Psw { mask, address }, gprs, info: [0; 2], flags: 0, call: [0; 2] }
     }
 
     /// Where it was interrupted. (Behind the instruction, for most program interruptions.)
@@ -60,42 +65,6 @@ impl TrapFrame {
     /// Whether it had I/O and external interrupts on.
     pub(super) fn irqs_on(&self) -> bool {
         self.psw.mask & (psw::IO | psw::EXTERNAL) != 0
-    }
-}
-
-/// Frames of programs: to be filled in.
-impl TrapFrame {
-    /// Whether it interrupted a program.
-    pub fn is_user(&self) -> bool {
-        false
-    }
-    /// A program's first state.
-    pub fn program(_entry: VirtAddr, _sp: VirtAddr) -> Self {
-        todo!()
-    }
-    /// What the program asks for.
-    pub fn syscall(&self) -> Syscall {
-        todo!()
-    }
-    /// What it gets.
-    pub fn set_result(&mut self, _result: Result<u64, Errno>) {
-        todo!()
-    }
-    /// Makes it ask again.
-    pub fn restart(&mut self) {
-        todo!()
-    }
-    /// Makes it ask that.
-    pub fn restart_as(&mut self, _number: usize) {
-        todo!()
-    }
-    /// Where it continues.
-    pub fn set_pc(&mut self, _pc: VirtAddr) {
-        todo!()
-    }
-    /// Its stack pointer from now on.
-    pub fn set_sp(&mut self, _sp: VirtAddr) {
-        todo!()
     }
 }
 
@@ -121,7 +90,7 @@ pub fn leave_wait(frame: &mut TrapFrame) -> bool {
     waiting
 }
 
-fn kernel_fault(frame: &TrapFrame, fault: Fault) -> ! {
+pub(super) fn kernel_fault(frame: &TrapFrame, fault: Fault) -> ! {
     match handlers::get() {
         Some(handlers) => (handlers.kernel_fault)(frame, &fault),
         None => {
@@ -144,6 +113,10 @@ pub fn require_stack(frame: &TrapFrame, name: &'static str) {
 #[unsafe(no_mangle)]
 extern "C" fn s390x_program(frame: &mut TrapFrame) {
     let check = ProgramCheck { word: frame.info[0], tec: frame.info[1] };
+    frame.flags |= FLAG_PROGRAM;
+    if frame.is_user() {
+        return user::program_check(frame, check);
+    }
     let instruction = check.instruction(frame.psw.address);
     let fetch = check.is_fetch_of(instruction);
     let mut fault = check.fault(fetch);
@@ -164,10 +137,13 @@ extern "C" fn s390x_program(frame: &mut TrapFrame) {
     }
 }
 
-/// No program runs yet, and the kernel calls no supervisor.
+/// The kernel calls no supervisor.
 #[unsafe(no_mangle)]
 extern "C" fn s390x_svc(frame: &mut TrapFrame) {
-    unexpected(frame, "supervisor-call interruption")
+    if !frame.is_user() {
+        unexpected(frame, "supervisor-call interruption");
+    }
+    user::supervisor_call(frame);
 }
 
 /// CR6 masks all subclasses, so there is none.
