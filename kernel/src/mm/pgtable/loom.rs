@@ -315,3 +315,65 @@ fn a_fragment_is_not_reused_under_a_walker() {
         reused
     });
 }
+
+/// The pages that are mapped: where, and where each was mapped first.
+fn moved(tables: &PageTable<Toy>, ctx: &MaySleep) -> Vec<(u64, u64)> {
+    let mut found = vec![];
+    tables.walk(ctx, VirtAddr::new(0)..VirtAddr::new(128), &mut |va: VirtAddr, page: Page| {
+        found.push((va.get() / 32, page.addr.get() / 32 - 1));
+    });
+    found
+}
+
+fn move_page(tables: &PageTable<Toy>, from: u64, to: u64, ctx: &mut MaySleep) -> Result<(), Errno> {
+    tables.move_page(VirtAddr::new(32 * from), VirtAddr::new(32 * to), ctx)
+}
+
+/// H23: two CPUs move pages between the same two tables, each in the other direction, while a third
+/// unmaps the first and with it the table: nobody waits for himself (the first table and the root
+/// have one lock), nor two for each other.
+#[test]
+fn moves_against_each_other() {
+    bounded("two moves between two tables and an unmap; both moved", || {
+        let (model, tables, mut ctx) = start(Layout::Frag);
+        assert_eq!((map(&tables, 0, &mut ctx), map(&tables, 2, &mut ctx)), (Ok(()), Ok(())));
+        let there = on(1, &tables, |tables, ctx| move_page(tables, 0, 3, ctx));
+        let back = on(2, &tables, |tables, ctx| move_page(tables, 2, 1, ctx));
+        unmap(&tables, 0, &ctx);
+        let (there, back) = (there.join().unwrap(), back.join().unwrap());
+        assert_eq!(back, Ok(()));
+        assert!(there == Ok(()) || there == Err(Errno::ENOENT), "{there:?}");
+        let expected = if there.is_ok() { vec![(1, 2), (3, 0)] } else { vec![(1, 2)] };
+        assert_eq!(moved(&tables, &ctx), expected);
+        model.finish(tables);
+        there.is_ok()
+    });
+}
+
+/// A page is unmapped while it is being moved. If the unmapping was first, the table that was made
+/// for the move goes again.
+#[test]
+fn a_move_that_fails_leaves_no_table() {
+    bounded("move against unmap; a table was made for nothing", || {
+        let (model, tables, mut ctx) = start(Layout::Page);
+        let empty = tables.table_bytes();
+        assert_eq!(map(&tables, 0, &mut ctx), Ok(()));
+        let one = tables.table_bytes();
+        let other = on(1, &tables, |tables, ctx| move_page(tables, 0, 2, ctx));
+        unmap(&tables, 0, &ctx);
+        let result = other.join().unwrap();
+        match result {
+            Ok(()) => {
+                assert_eq!(moved(&tables, &ctx), [(2, 0)]);
+                assert_eq!(tables.table_bytes(), one);
+            }
+            Err(errno) => {
+                assert_eq!((errno, moved(&tables, &ctx)), (Errno::ENOENT, vec![]));
+                assert_eq!(tables.table_bytes(), empty, "an empty table is left");
+            }
+        }
+        let in_vain = model.queue.lock().unwrap().len() == 2;
+        model.finish(tables);
+        result.is_err() && in_vain
+    });
+}

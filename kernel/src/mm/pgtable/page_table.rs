@@ -119,8 +119,10 @@ impl<F: PagingFormat> PageTable<F> {
         Reader::new(self.scheme, ctx)
     }
 
-    /// The root, for a reader.
+    /// The root, for a reader. Panics if the reader is of another scheme.
+    #[track_caller]
     pub fn root<'rcu>(&self, reader: &'rcu Reader<'_>) -> TableRef<'rcu, F> {
+        assert!(reader.is_of(self.scheme), "a walk of tables of the scheme {} by {reader:?}", self.scheme());
         // SAFETY: the root stays a table while `self` lives; after that, until the grace period that
         // began with its end is over, and the guard is older than that.
         unsafe { TableRef::new(self.root, 0, reader) }

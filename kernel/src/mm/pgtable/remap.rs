@@ -2,18 +2,29 @@
 
 use super::PageTable;
 use super::table::{lock_both, run_entries};
+use super::walk::Path;
 use crate::addr::VirtAddr;
 use crate::arch::paging::{self, PagingFormat};
 use crate::error::Errno;
 use crate::mm::gather::TlbGather;
 use crate::sync::MaySleep;
 
+/// What an attempt to move a page came to.
+enum Moved {
+    Yes,
+    /// Why not; nothing has changed.
+    No(Errno),
+    /// A table was unlinked meanwhile: look again.
+    Again,
+}
+
 impl<F: PagingFormat> PageTable<F> {
     /// Moves the page at `from` to `to`, where none is mapped. When it returns no CPU finds it at
     /// `from`. ENOENT: there is none; EEXIST: `to` is taken; ENOMEM, EINVAL as for
     /// [`map`](Self::map). Then nothing has changed.
     ///
-    /// The two tables may lie in one page and have one lock (H23).
+    /// The two tables may lie in one page and have one lock (H23). The table that the page was in
+    /// stays, empty or not, until its range is unmapped: pages are moved one after the other.
     pub fn move_page(&self, from: VirtAddr, to: VirtAddr, ctx: &mut MaySleep) -> Result<(), Errno> {
         let bytes = 1 << F::PAGE_SHIFT;
         for va in [from, to] {
@@ -25,25 +36,41 @@ impl<F: PagingFormat> PageTable<F> {
         if self.lookup(from, ctx).is_none() {
             return Err(Errno::ENOENT);
         }
-        let leaf = &F::LEVELS[paging::last::<F>()];
         let mut gather = TlbGather::new(self);
-        loop {
-            self.populate(to, ctx)?;
-            let reader = self.reader(ctx);
-            let Some(source) = self.leaf(&reader, from) else { return Err(Errno::ENOENT) };
-            let Some(target) = self.leaf(&reader, to) else { continue };
-            let Some(both) = lock_both(source.end(), target.end(), self.memory) else { continue };
-            if both.target.page(leaf.index(to)).is_some() {
-                return Err(Errno::EEXIST);
+        let result = loop {
+            if let Err(errno) = self.populate(to, ctx) {
+                break Err(errno);
             }
-            let Some(page) = both.source.clear_page(self.space, leaf.index(from)) else {
-                return Err(Errno::ENOENT);
-            };
-            both.target.publish(leaf.index(to), run_entries::<F>(page));
-            gather.changed(from);
-            break;
-        }
+            let reader = self.reader(ctx);
+            let Some(target) = self.leaf(&reader, to) else { continue };
+            match self.move_between(self.leaf(&reader, from), &target) {
+                Moved::Again => {}
+                Moved::Yes => {
+                    gather.changed(from);
+                    break Ok(());
+                }
+                // What was populated for nothing goes again; if it was not, it is not empty.
+                Moved::No(errno) => {
+                    self.prune(&target, &mut gather);
+                    break Err(errno);
+                }
+            }
+        };
         gather.flush();
-        Ok(())
+        result
+    }
+
+    fn move_between(&self, source: Option<Path<'_, F>>, target: &Path<'_, F>) -> Moved {
+        let leaf = &F::LEVELS[paging::last::<F>()];
+        let Some(source) = source else { return Moved::No(Errno::ENOENT) };
+        let Some(both) = lock_both(source.end(), target.end(), self.memory) else { return Moved::Again };
+        if both.target.page(leaf.index(target.va)).is_some() {
+            return Moved::No(Errno::EEXIST);
+        }
+        let Some(page) = both.source.clear_page(self.space, leaf.index(source.va)) else {
+            return Moved::No(Errno::ENOENT);
+        };
+        both.target.publish(leaf.index(target.va), run_entries::<F>(page));
+        Moved::Yes
     }
 }

@@ -12,6 +12,7 @@ use crate::arch::s390x_format::S390Dat;
 use crate::cpus::CpuSet;
 use crate::error::Errno;
 use crate::sync::PreemptGuard;
+use core::mem::ManuallyDrop;
 
 fn pages_of_a_leaf<F: PagingFormat>() -> u64 {
     F::LEVELS[paging::last::<F>()].table_span() >> F::PAGE_SHIFT
@@ -20,6 +21,27 @@ fn pages_of_a_leaf<F: PagingFormat>() -> u64 {
 fn map<F: PagingFormat>(bench: &mut Bench<F>, tables: &PageTable<F>, number: u64) {
     let page = bench.memory.page::<F>(Access::RW, number);
     tables.map(nth::<F>(number), page, &mut bench.ctx).expect("memory");
+}
+
+/// H7: an empty table is full of what its format calls empty.
+fn a_new_space_is_empty<F: PagingFormat>() {
+    let mut bench = Bench::<F>::new(16);
+    // Not dropped if it is not empty: that would walk through garbage.
+    let tables = ManuallyDrop::new(bench.tables(Layout::Frag, &Rcu));
+    let reader = tables.reader(&bench.ctx);
+    let root = tables.root(&reader);
+    let absent = (0..root.entries()).filter(|&k| root.load(k) == paging::Entry::Absent).count();
+    assert_eq!(absent, root.entries(), "a new table is not empty");
+    drop(reader);
+    drop(ManuallyDrop::into_inner(tables));
+    bench.nothing_is_left();
+}
+
+#[test]
+fn new_spaces_are_empty() {
+    a_new_space_is_empty::<S390Dat>();
+    a_new_space_is_empty::<Ppc64Radix4K>();
+    a_new_space_is_empty::<Ppc64Radix64K>();
 }
 
 /// H34: wherever memory runs out, nothing has changed: no table more, none less.
@@ -130,6 +152,17 @@ fn a_parked_reader_sees_what_the_scheme_promises() {
     }
 }
 
+/// A reader of one scheme does not walk the tables of another: they would be freed under him.
+#[test]
+#[should_panic(expected = "a walk of tables of the scheme rcu by")]
+fn a_reader_of_another_scheme_is_refused() {
+    let mut bench = Bench::<S390Dat>::new(16);
+    let (rcu, ipi) = (bench.tables(Layout::Frag, &Rcu), bench.tables(Layout::Frag, &Ipi));
+    let reader = ipi.reader(&bench.ctx);
+    assert_eq!(ipi.root(&reader).level(), 0);
+    let _ = rcu.root(&reader);
+}
+
 /// H33: `ipi` asks the CPUs that ran the address space, and no other.
 #[test]
 fn ipi_interrupts_the_users_only() {
@@ -221,12 +254,15 @@ fn storm<F: PagingFormat>(layout: Layout) {
     machine.enter(0);
     let tables = PageTable::<F>::new(memory, layout, &Rcu, None).expect("memory");
     let stop = core::sync::atomic::AtomicBool::new(false);
+    // All begin together, or on a busy host the writers are done before the first walk.
+    let begin = std::sync::Barrier::new(3);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..2_u64)
             .map(|writer| {
-                let (tables, machine) = (&tables, &machine);
+                let (tables, machine, begin) = (&tables, &machine, &begin);
                 scope.spawn(move || {
                     machine.enter(1 + writer as usize);
+                    begin.wait();
                     // SAFETY: the thread's only token.
                     let mut ctx = unsafe { crate::sync::MaySleep::mint() };
                     let leaf = pages_of_a_leaf::<F>();
@@ -257,7 +293,8 @@ fn storm<F: PagingFormat>(layout: Layout) {
             // SAFETY: the thread's only token.
             let ctx = unsafe { crate::sync::MaySleep::mint() };
             let mut walks = 0_u64;
-            while !stop.load(core::sync::atomic::Ordering::Relaxed) {
+            begin.wait();
+            loop {
                 let mut last = None;
                 let end = VirtAddr::new(paging::space_bytes::<F>());
                 tables.walk(&ctx, VirtAddr::new(0)..end, &mut |va, page: paging::Page| {
@@ -266,6 +303,9 @@ fn storm<F: PagingFormat>(layout: Layout) {
                     last = Some(va);
                 });
                 walks += 1;
+                if stop.load(core::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
             }
             walks
         });
@@ -285,6 +325,7 @@ fn storm<F: PagingFormat>(layout: Layout) {
 #[test]
 fn storms() {
     storm::<S390Dat>(Layout::Frag);
+    storm::<S390Dat>(Layout::Group);
     storm::<Ppc64Radix4K>(Layout::Group);
     storm::<Ppc64Radix64K>(Layout::Frag);
 }

@@ -56,12 +56,17 @@ impl<F: PagingFormat> PageTable<F> {
             }
         }
         if at.get() == stop {
-            // From the leaf up: a parent that lost its last child is empty as well.
-            for level in (1..F::LEVELS.len()).rev() {
-                let Some(table) = self.detach(path.at(level)) else { break };
-                gather.table(table);
-            }
+            self.prune(path, gather);
         }
         at
+    }
+
+    /// Detaches the leaf of the path if it is empty, and then what is empty above it.
+    pub(super) fn prune(&self, path: &Path<'_, F>, gather: &mut TlbGather<'_, F>) {
+        // From the leaf up: a parent that lost its last child is empty as well.
+        for level in (1..F::LEVELS.len()).rev() {
+            let Some(table) = self.detach(path.at(level)) else { break };
+            gather.table(table);
+        }
     }
 }

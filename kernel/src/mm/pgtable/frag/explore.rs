@@ -245,7 +245,7 @@ impl World {
         }
         page.state = after;
         if owed != Owed::Nothing {
-            require(page.owed == Owed::Nothing, "two CPUs owe something for one page")?;
+            require(page.owed == Owed::Nothing, "H1: two CPUs owe something for one page")?;
             page.owed = owed;
         }
         Ok(())

@@ -62,6 +62,10 @@ pub enum Section<'ctx> {
 
 /// A reader of page tables. What it finds stays a table while it lives.
 ///
+/// It is of one scheme, and [`PageTable::root`](super::PageTable::root) refuses that of another: a
+/// reader with interrupts off would not keep a table that is freed after a grace period. A check
+/// and not a type, since the scheme is chosen at boot. Tables of one scheme may share a reader.
+///
 /// It borrows the context, so sleeping meanwhile does not compile:
 /// ```compile_fail,E0502
 /// use fallow::{mm::pgtable::PageTable, arch::s390x_format::S390Dat, sync::{MaySleep, hooks}};
@@ -83,18 +87,25 @@ pub enum Section<'ctx> {
 #[must_use = "the walk is over when the reader is dropped"]
 pub struct Reader<'ctx> {
     _section: Section<'ctx>,
+    /// Whose it is; `None`: the one who has the address space to himself.
+    scheme: Option<&'static str>,
     _not_send: PhantomData<*mut ()>,
 }
 
 impl<'ctx> Reader<'ctx> {
     /// Begins a walk as the scheme wants it.
-    pub fn new(scheme: &dyn Scheme, ctx: &'ctx MaySleep) -> Self {
-        Self { _section: scheme.enter(ctx), _not_send: PhantomData }
+    pub(super) fn new(scheme: &dyn Scheme, ctx: &'ctx MaySleep) -> Self {
+        Self { _section: scheme.enter(ctx), scheme: Some(scheme.name()), _not_send: PhantomData }
     }
 
     /// For whoever has the address space to himself, at its end: no table goes that he did not free.
     pub(super) fn exclusive() -> Self {
-        Self { _section: Section::Nothing(PhantomData), _not_send: PhantomData }
+        Self { _section: Section::Nothing(PhantomData), scheme: None, _not_send: PhantomData }
+    }
+
+    /// Whether it keeps the tables of that scheme.
+    pub(super) fn is_of(&self, scheme: &dyn Scheme) -> bool {
+        self.scheme.is_none_or(|name| name == scheme.name())
     }
 }
 
