@@ -94,9 +94,21 @@ impl Object {
 
 /// # Safety
 /// The head is an `Object`'s.
-unsafe fn free(head: NonNull<RcuHead>) {
+unsafe fn free(head: NonNull<RcuHead>) -> bool {
     // SAFETY: the caller.
     unsafe { head.byte_sub(Object::HEAD).cast::<Object>().as_ref() }.free();
+    false
+}
+
+/// Frees in three calls.
+///
+/// # Safety
+/// The head is an `Object`'s.
+unsafe fn free_in_parts(head: NonNull<RcuHead>) -> bool {
+    // SAFETY: the caller.
+    let object = unsafe { head.byte_sub(Object::HEAD).cast::<Object>().as_ref() };
+    object.free();
+    object.times_freed() < 3
 }
 
 /// An RCU for `N` CPUs, one object, and the pointer by which readers find it.
@@ -394,6 +406,34 @@ fn a_barrier_against_the_last_callback() {
         assert!(world.rcu.barrier_is_complete());
         assert_eq!(world.object.times_freed(), 1);
         none_queued && placed == 1
+    });
+}
+
+/// `rcu_barrier`, and its list's move to another CPU, while a callback that frees in parts has begun:
+/// the barrier waits for the last part (H40).
+#[test]
+fn a_barrier_against_a_callback_in_parts() {
+    every_interleaving("parts; the barrier and the move came between two parts", 3, || {
+        let world = World::<2>::new(0b10);
+        // SAFETY: the world lives for ever.
+        unsafe { world.rcu.call_raw(1, world.object.head(), free_in_parts) };
+        world.rcu.unwatch(1);
+        World::grace_period(&mut world.driver());
+        world.rcu.watch(1);
+        let invoker = spawn(|| while world.rcu.invoke_one(1) {});
+        world.rcu.barrier_begin();
+        let parts = world.object.times_freed();
+        world.rcu.go_offline(1, 0);
+        while !world.rcu.barrier_is_complete() {
+            world.rcu.invoke_one(0);
+            yield_now();
+        }
+        assert_eq!(world.object.times_freed(), 3, "the barrier did not wait for a part");
+        // SAFETY: all parts have returned, for us as well.
+        world.object.data.with(|data| assert_eq!(unsafe { *data }, FREED));
+        assert_eq!(world.rcu.env().misused.load(Relaxed), 0);
+        invoker.join().unwrap();
+        (1..3).contains(&parts)
     });
 }
 

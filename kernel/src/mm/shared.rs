@@ -11,8 +11,9 @@
 //! while the callback is in flight are collected and go with the next: two grace periods at most. A
 //! head in each descriptor would double the table of descriptors, to 0.8 % of memory.
 //!
-//! The callback frees its whole list in one go, with preemption off and without a limit. With a limit
-//! the rest would go back to RCU and wait for a grace period that it does not need.
+//! The callback frees a few frames and says that it has more: a process that ends may drop all of
+//! memory, and callbacks run with preemption off. The rest waits for its turn, not for another grace
+//! period.
 
 use super::frame::{Frame, FrameAllocator, Misuse};
 use crate::addr::Pfn;
@@ -22,6 +23,9 @@ use crate::rcu::{self, Deferred, HasRcuHead, RcuHead};
 use crate::sync::percpu::Slot;
 use crate::sync::{IrqSpinLock, LockClass, PerCpu, Rank};
 use core::mem::{offset_of, take};
+
+/// Frames that one call of the callback frees.
+const BATCH: usize = 64;
 
 const WAITING: LockClass = LockClass::new("frames that wait for a grace period", Rank::FRAMES_WAITING);
 
@@ -38,11 +42,15 @@ struct List {
 /// What one CPU dropped.
 ///
 /// # Invariants
-/// While `flying` is not empty, the head belongs to RCU or to whoever filled `flying`, who queues it as
-/// soon as he has dropped the lock; others only collect. While it is empty, nobody queued the head.
+/// While `busy`, the head belongs to RCU, to the callback, or to whoever set `busy`, who queues it as
+/// soon as he has dropped the lock; others only collect. `flying` and `over` are empty otherwise.
 struct Dropped {
     collecting: List,
+    /// They wait for the grace period that the head waits for.
     flying: List,
+    /// Their grace period is over.
+    over: List,
+    busy: bool,
     /// Whose frames they are; set with the first.
     frames: Option<&'static FrameAllocator>,
 }
@@ -59,22 +67,36 @@ unsafe impl HasRcuHead for Batch {
 
 impl Deferred for Batch {
     fn grace_over(&'static self) {
-        let mut dropped = self.dropped.lock();
-        let over = take(&mut dropped.flying);
-        dropped.flying = take(&mut dropped.collecting);
-        let again = dropped.flying.frames > 0;
-        let frames = dropped.frames;
-        drop(dropped);
-        if again {
-            rcu::call(self);
-        }
-        let mut next = over.head;
-        while let (Some(frame), Some(frames)) = (next, frames) {
+        let (mut over, frames) = {
+            let mut dropped = self.dropped.lock();
+            if dropped.over.frames == 0 {
+                dropped.over = take(&mut dropped.flying);
+            }
+            (take(&mut dropped.over), dropped.frames)
+        };
+        for _ in 0..BATCH {
+            let (Some(frame), Some(frames)) = (over.head, frames) else { break };
             let Some(descriptor) = frames.descriptor(frame) else { break };
-            next = unlink(descriptor.owner());
+            over = List { head: unlink(descriptor.owner()), frames: over.frames - 1 };
             // SAFETY: on the list, hence waiting, and on no list any more.
             drop(unsafe { frames.end_waiting(frame) });
         }
+        let again = {
+            let mut dropped = self.dropped.lock();
+            dropped.over = over;
+            if dropped.over.frames == 0 {
+                dropped.flying = take(&mut dropped.collecting);
+                dropped.busy = dropped.flying.frames > 0;
+            }
+            dropped.flying.frames > 0
+        };
+        if again {
+            rcu::call(self);
+        }
+    }
+
+    fn has_more(&'static self) -> bool {
+        self.dropped.lock().over.frames > 0
     }
 }
 
@@ -104,7 +126,7 @@ impl SharedFrames {
                     head: RcuHead::new(),
                     dropped: IrqSpinLock::new(
                         &WAITING,
-                        Dropped { collecting: EMPTY, flying: EMPTY, frames: None },
+                        Dropped { collecting: EMPTY, flying: EMPTY, over: EMPTY, busy: false, frames: None },
                     ),
                 })
             }; MAX_CPUS],
@@ -151,8 +173,9 @@ impl SharedFrames {
         dropped.collecting.head = Some(frame);
         dropped.collecting.frames += 1;
         dropped.frames = Some(self.frames);
-        let first = dropped.flying.frames == 0;
+        let first = !dropped.busy;
         if first {
+            dropped.busy = true;
             dropped.flying = take(&mut dropped.collecting);
         }
         drop(dropped);
@@ -165,7 +188,7 @@ impl SharedFrames {
     pub fn waiting(&self) -> usize {
         let count = |batch: &Batch| {
             let dropped = batch.dropped.lock();
-            dropped.collecting.frames + dropped.flying.frames
+            dropped.collecting.frames + dropped.flying.frames + dropped.over.frames
         };
         self.cpus.iter().map(count).sum()
     }
@@ -220,6 +243,36 @@ mod tests {
         rcu::barrier(&mut ctx);
         rcu::barrier(&mut ctx);
         assert_eq!((shared.waiting(), frames.counts().used[Kind::User as usize]), (0, 0));
+        assert_eq!(frames.misuses(), 0);
+    }
+
+    /// Far more frames than one call frees, and more while those are freed: one barrier waits for all
+    /// of the first list, and a second for what was dropped meanwhile.
+    #[test]
+    fn a_long_list_is_freed_in_parts() {
+        with_rcu();
+        let frames = frames(4096);
+        let shared: &'static SharedFrames = Box::leak(Box::new(SharedFrames::new(frames)));
+        // SAFETY: this thread's only token.
+        let mut ctx = unsafe { MaySleep::mint() };
+        let take = |count: usize| -> Vec<Pfn> {
+            let request = Request::of(Kind::User);
+            (0..count).map(|_| shared.share(frames.alloc(request, None).expect("memory"))).collect()
+        };
+        // SAFETY: the only reference to each.
+        let drop_all = |numbers: Vec<Pfn>| numbers.into_iter().for_each(|n| unsafe { shared.put(n) });
+        for round in 0..20 {
+            let (first, second) = (take(20 * BATCH + round), take(round));
+            let section = rcu::read_lock(&ctx);
+            drop_all(first);
+            assert_eq!(shared.waiting(), 20 * BATCH + round);
+            drop(section);
+            rcu::barrier(&mut ctx);
+            drop_all(second);
+            rcu::barrier(&mut ctx);
+            rcu::barrier(&mut ctx);
+            assert_eq!((shared.waiting(), frames.counts().used[Kind::User as usize]), (0, 0));
+        }
         assert_eq!(frames.misuses(), 0);
     }
 

@@ -99,11 +99,12 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
 
     /// # Safety
     /// The head is a mark's of an `Rcu` of this type.
-    unsafe fn mark_reached(head: NonNull<RcuHead>) {
+    unsafe fn mark_reached(head: NonNull<RcuHead>) -> bool {
         // SAFETY: the caller; marks live in a static `Rcu`.
         let mark = unsafe { object_of::<Mark>(head).as_ref() };
         let owner: *const Self = mark.owner.load(Ordering::Relaxed).cast_const().cast();
         // SAFETY: `barrier_begin` stored a `&'static Self`.
         unsafe { &*owner }.barrier_count_down();
+        false
     }
 }

@@ -10,8 +10,10 @@ use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 
-/// What runs after the grace period: it gets the head it was deferred with.
-pub type Callback = unsafe fn(NonNull<RcuHead>);
+/// What runs after the grace period: it gets the head it was deferred with. True: it has more to do and
+/// is to be called again, without another grace period, when others had their turn; then the object is
+/// still there, and its head on no list.
+pub type Callback = unsafe fn(NonNull<RcuHead>) -> bool;
 
 /// The part of an object that RCU uses while the object waits.
 ///
@@ -94,6 +96,13 @@ pub trait Deferred: HasRcuHead + Sync + 'static {
     /// that. It runs in a kernel thread with preemption off: it may not sleep. It may defer the
     /// object again. The locks that it takes are taken with interrupts off everywhere (H24).
     fn grace_over(&'static self);
+
+    /// Asked right after each [`grace_over`](Self::grace_over): whether there is more to do than should
+    /// be done at once with preemption off. Then it is called again, after the CPU's other threads had
+    /// a chance and before what was deferred later. An object that says so has not deferred itself.
+    fn has_more(&'static self) -> bool {
+        false
+    }
 }
 
 /// The head in an object, with the right to reach the whole object from it.
@@ -115,7 +124,9 @@ pub(super) unsafe fn object_of<T: HasRcuHead>(head: NonNull<RcuHead>) -> NonNull
 ///
 /// # Safety
 /// As for [`object_of`], and the object lives for ever.
-pub(super) unsafe fn tell<T: Deferred>(head: NonNull<RcuHead>) {
+pub(super) unsafe fn tell<T: Deferred>(head: NonNull<RcuHead>) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { object_of::<T>(head).as_ref() }.grace_over();
+    let object: &'static T = unsafe { object_of::<T>(head).as_ref() };
+    object.grace_over();
+    object.has_more()
 }

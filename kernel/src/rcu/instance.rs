@@ -178,9 +178,10 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     pub fn call_drop<T: HasRcuHead + Send + 'static>(&self, cpu: usize, object: Box<T>) {
         /// # Safety
         /// The head came from `head_of` for a box that nobody else has.
-        unsafe fn drop_box<T: HasRcuHead>(head: NonNull<RcuHead>) {
+        unsafe fn drop_box<T: HasRcuHead>(head: NonNull<RcuHead>) -> bool {
             // SAFETY: the box that `call_drop` took apart; its callback runs once.
             drop(unsafe { Box::from_raw(object_of::<T>(head).as_ptr()) });
+            false
         }
         let head = head_of(NonNull::from(Box::leak(object)));
         // SAFETY: the box is ours until `drop_box`, which may run on another thread (`Send`).
@@ -203,10 +204,23 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         // The lock is not held over the callback, which may queue its object again (H39).
         let Some((head, callback)) = taken else { return false };
         // SAFETY: `call_raw`'s caller promised that it may be called, once: it was on the list.
-        unsafe { callback(head) };
+        if unsafe { callback(head) } {
+            self.queue_rest(mine, head, callback);
+        }
         // Release: pairs with the Acquire in `is_invoking`.
         mine.invoking.store(false, Ordering::Release);
         true
+    }
+
+    /// The callback has more to do. It counts as running until it is on the list again, so neither a
+    /// barrier nor a move of the list passes it.
+    fn queue_rest(&self, mine: &PerCpu, head: NonNull<RcuHead>, callback: Callback) {
+        // SAFETY: a callback that has more to do leaves its object where it is.
+        if !unsafe { head.as_ref() }.claim(callback) {
+            return self.env.misuse("a callback with more to do has queued its object");
+        }
+        // SAFETY: claimed just now; it stays until its callback runs again.
+        unsafe { mine.list.lock().queue_rest(head) };
     }
 
     /// How many callbacks that CPU invokes before it lets others run.

@@ -43,6 +43,19 @@ impl Segment {
         self.len += 1;
     }
 
+    /// # Safety
+    /// As for [`push`](Self::push).
+    unsafe fn push_front(&mut self, head: NonNull<RcuHead>) {
+        let new = head.as_ptr().cast_const();
+        // SAFETY: claimed and on no list (the caller).
+        unsafe { head.as_ref().set_next(self.first) };
+        if self.last.is_null() {
+            self.last = new;
+        }
+        self.first = new;
+        self.len += 1;
+    }
+
     fn pop(&mut self) -> Option<NonNull<RcuHead>> {
         let head = NonNull::new(self.first.cast_mut())?;
         // SAFETY: it is on this list, and `&mut self` stands for the lock.
@@ -153,6 +166,16 @@ impl CallbackList {
         };
         // SAFETY: the caller's promise.
         unsafe { segment.push(head) };
+    }
+
+    /// Puts a callback back that has more to do: before all others, so that a barrier's mark which
+    /// was behind it still is.
+    ///
+    /// # Safety
+    /// As for [`queue`](Self::queue).
+    pub(super) unsafe fn queue_rest(&mut self, head: NonNull<RcuHead>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.done.push_front(head) };
     }
 
     /// A grace period begins: it is for all that are queued now.
