@@ -1,6 +1,6 @@
 //! RCU on real CPUs: who is waited for and who is not, callbacks, CPUs that come and go.
 
-use super::support::spin_until;
+use super::support::{Hoard, spin_until};
 use crate::addr::Pfn;
 use crate::arch::current::timer;
 use crate::cpus::CpuSet;
@@ -233,11 +233,12 @@ unsafe impl HasRcuHead for Waiting {
 fn free_later(frame: Frame) {
     /// # Safety
     /// The head stands in a frame that nobody else has.
-    unsafe fn free(head: NonNull<RcuHead>) {
+    unsafe fn free(head: NonNull<RcuHead>) -> bool {
         // SAFETY: `free_later` wrote it there.
         let frame = unsafe { head.byte_sub(Waiting::HEAD).cast::<Waiting>().as_ref() }.frame;
         // SAFETY: from `into_raw`, and nobody has adopted it.
         drop(unsafe { mm::frames().adopt(frame) });
+        false
     }
     let place = frame.as_ptr().cast::<Waiting>();
     let frame = frame.into_raw();
@@ -254,23 +255,8 @@ fn shortage(case: &mut Case<'_>) -> Outcome {
     const LEFT: usize = 32;
     const ROUNDS: usize = 40 * LEFT;
     let one = Request::of(Kind::Kernel);
-    // All memory, each frame pointing to the one before; then a few are given back.
-    let mut taken: Option<Pfn> = None;
-    while let Ok(frame) = mm::frames().alloc(one, None) {
-        // SAFETY: the frame is ours.
-        unsafe { frame.as_ptr().cast::<Option<Pfn>>().write(taken) };
-        taken = Some(frame.into_raw());
-    }
-    let mut give_back = |most: usize| {
-        for _ in 0..most {
-            let Some(pfn) = taken else { return };
-            // SAFETY: from `into_raw` above; adopted once.
-            let Ok(frame) = (unsafe { mm::frames().adopt(pfn) }) else { return };
-            // SAFETY: written above.
-            taken = unsafe { frame.as_ptr().cast::<Option<Pfn>>().read() };
-        }
-    };
-    give_back(LEFT);
+    let mut hoard = Hoard::all();
+    hoard.give_back(LEFT);
     let before = rcu::grace_periods();
     let mut refused = 0;
     {
@@ -291,7 +277,7 @@ fn shortage(case: &mut Case<'_>) -> Outcome {
     }
     let held = rcu::grace_periods() - before;
     rcu::barrier(case.ctx);
-    give_back(usize::MAX);
+    drop(hoard);
     log::raw(format_args!("    # {given} of {ROUNDS} frames out of {LEFT}, {held} grace periods\n"));
     check!(refused >= LEFT, "{refused} refused while a reader held up {LEFT} frames");
     check_eq!(given, ROUNDS);

@@ -1,13 +1,15 @@
 //! Threads: beginning, end, memory, preemption, CPUs.
 
-use super::support::{Countdown, spin_until};
-use crate::arch::current::timer;
+use super::support::{Countdown, Hoard, spin_until};
+use crate::arch::PAGE_SIZE;
+use crate::arch::current::{STACK_SIZE, timer};
 use crate::cpus::CpuSet;
-use crate::ktest::{Case, Outcome, Suite, Test};
+use crate::ktest::{Case, Outcome, Suite, Test, failed};
+use crate::mm::frame::{Kind, Request};
 use crate::proc::sched;
 use crate::proc::thread::Spawn;
 use crate::sync::{Completion, IrqGuard, Pinned, PreemptGuard};
-use crate::{check, check_eq, skip};
+use crate::{check, check_eq, mm, rcu, skip};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +20,7 @@ pub const SUITE: Suite = Suite {
     tests: &[
         Test::new("spawn_and_join", spawn_and_join),
         Test::new("storm", storm),
+        Test::new("no_memory", no_memory),
         Test::new("grandchildren", grandchildren),
         Test::new("detached", detached),
         Test::new("preemption", preemption),
@@ -60,6 +63,34 @@ fn storm(case: &mut Case<'_>) -> Outcome {
         threads.into_iter().for_each(|thread| thread.join(case.ctx));
         check_eq!(runs.load(Ordering::Relaxed), 8 * round);
     }
+    Ok(())
+}
+
+/// With no free memory, but some that waits for a grace period: who may sleep gets a thread (H38), who
+/// may not is told that there is none.
+fn no_memory(case: &mut Case<'_>) -> Outcome {
+    let stack = Request::of(Kind::Kernel).order((STACK_SIZE / PAGE_SIZE as usize).ilog2() as u8);
+    let Ok(block) = mm::frames().alloc(stack, Some(case.ctx)) else {
+        return Err(failed(format_args!("no memory for one stack")));
+    };
+    let block = mm::shared_frames().share(block);
+    let ran = Arc::new(AtomicUsize::new(0));
+    let (refused, waits) = (Arc::clone(&ran), Arc::clone(&ran));
+    let hoard = Hoard::all();
+    let section = rcu::read_lock(case.ctx);
+    // SAFETY: the reference of `share`; nobody else has one.
+    unsafe { mm::shared_frames().put(block) };
+    let refused = Spawn::new("refused").spawn(move |_| drop(refused));
+    drop(section);
+    let waited =
+        Spawn::new("waits").spawn_waiting(case.ctx, move |_| drop(waits.fetch_add(1, Ordering::Relaxed)));
+    drop(hoard);
+    check!(refused.is_err(), "a thread out of memory that a reader holds up");
+    match waited {
+        Ok(thread) => thread.join(case.ctx),
+        Err(error) => check!(false, "{error:?}"),
+    }
+    check_eq!(ran.load(Ordering::Relaxed), 1);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use crate::arch::current::{STACK_GUARD, STACK_SIZE, mmu};
 use crate::error::Errno;
 use crate::mm;
 use crate::mm::frame::{Kind, Request};
+use crate::sync::MaySleep;
 use intrusive_collections::UnsafeRef;
 
 /// The most that a thread's closure may take of its stack.
@@ -33,9 +34,10 @@ const _: () = assert!(STACK_SIZE - STACK_GUARD >= 4 * (THREAD_ROOM + MOST_ON_STA
 const ORDER: u8 = (STACK_SIZE / PAGE_SIZE as usize).ilog2() as u8;
 const _: () = assert!(STACK_SIZE == (PAGE_SIZE as usize) << ORDER, "a power of two, and of frames");
 
-/// Allocates and maps a block and puts the thread in its place.
-pub(super) fn alloc(mut thread: Thread) -> Result<ThreadRef, Errno> {
-    let frame = mm::frames().alloc(Request::of(Kind::Stack).order(ORDER), None)?;
+/// Allocates and maps a block and puts the thread in its place. With a context it waits for memory
+/// whose grace period is not over yet before it says ENOMEM.
+pub(super) fn alloc(mut thread: Thread, ctx: Option<&mut MaySleep>) -> Result<ThreadRef, Errno> {
+    let frame = mm::frames().alloc(Request::of(Kind::Stack).order(ORDER), ctx)?;
     // SAFETY: naturally aligned, of that size, ours. If it fails the frame is freed on return.
     let end = unsafe { mmu::stack_map(frame.addr()) }?;
     thread.block = Some(frame);

@@ -13,7 +13,7 @@ pub fn idle_thread(cpu: usize) -> Result<(ThreadRef, VirtAddr), Errno> {
     let mut name = arrayvec::ArrayString::<15>::new();
     // "idle/" and two digits fit.
     let _ = write!(name, "idle/{cpu}");
-    let thread = block::alloc(Thread::new(TaskContext::new(&name), Priority::Idle, cpu, 1))?;
+    let thread = block::alloc(Thread::new(TaskContext::new(&name), Priority::Idle, cpu, 1), None)?;
     thread.set_allowed(CpuSet::one(cpu));
     let stack = block::stack_below(core::ptr::from_ref::<Thread>(&thread).cast_mut().cast());
     Ok((thread, stack))

@@ -46,7 +46,7 @@ impl<'a> Spawn<'a> {
     /// Starts it. `body` moves to the new thread's stack; when it returns, the thread ends.
     ///
     /// # Errors
-    /// ENOMEM if there is no memory for the stack; nothing has happened then.
+    /// ENOMEM if there is no free memory for the stack; nothing has happened then.
     pub fn spawn<F>(self, body: F) -> Result<JoinHandle, Errno>
     where
         F: FnOnce(&mut MaySleep) + Send + 'static,
@@ -54,18 +54,47 @@ impl<'a> Spawn<'a> {
         self.prepare(body).map(NewThread::start)
     }
 
+    /// The same, for who may sleep: with no free memory it waits for what a grace period will free.
+    ///
+    /// # Errors
+    /// ENOMEM if that was not enough; nothing has happened then.
+    pub fn spawn_waiting<F>(self, ctx: &mut MaySleep, body: F) -> Result<JoinHandle, Errno>
+    where
+        F: FnOnce(&mut MaySleep) + Send + 'static,
+    {
+        self.prepare_waiting(ctx, body).map(NewThread::start)
+    }
+
     /// The first half of `spawn`: all that can fail.
     ///
     /// # Errors
-    /// ENOMEM if there is no memory for the stack.
+    /// ENOMEM if there is no free memory for the stack.
     pub fn prepare<F>(self, body: F) -> Result<NewThread, Errno>
+    where
+        F: FnOnce(&mut MaySleep) + Send + 'static,
+    {
+        self.make(body, None)
+    }
+
+    /// The first half of `spawn_waiting`.
+    ///
+    /// # Errors
+    /// ENOMEM if waiting was not enough.
+    pub fn prepare_waiting<F>(self, ctx: &mut MaySleep, body: F) -> Result<NewThread, Errno>
+    where
+        F: FnOnce(&mut MaySleep) + Send + 'static,
+    {
+        self.make(body, Some(ctx))
+    }
+
+    fn make<F>(self, body: F, ctx: Option<&mut MaySleep>) -> Result<NewThread, Errno>
     where
         F: FnOnce(&mut MaySleep) + Send + 'static,
     {
         const { assert!(size_of::<F>() <= block::MOST_ON_STACK, "too much for the new stack: box it") };
         // Two shares: the thread's own and the handle's.
         let context = TaskContext::holding(self.name, &sched::QUEUE_CLASS);
-        let thread = block::alloc(Thread::new(context, self.priority, 0, 2))?;
+        let thread = block::alloc(Thread::new(context, self.priority, 0, 2), ctx)?;
         thread.set_allowed(self.allowed);
         let place = block::below(&thread, size_of::<F>().max(1), align_of::<F>());
         // SAFETY: `place` is that large, so aligned, within the new stack, and nobody else's.
