@@ -31,27 +31,35 @@ const WAYS: &[Way] = &[
     ("exec-null", |_| call(8)),
     ("stack-overflow", |_| ignore(overflow(1))),
     ("nested-panic", |_| panic!("{}", Refuses)),
-    ("panic-other", |ctx| elsewhere(ctx, || panic!("on another CPU, as the command line asks for"))),
+    ("panic-other", |ctx| {
+        on_two_cpus(ctx, || panic!("on another CPU, as the command line asks for"), || ());
+    }),
     ("panic-locked", |ctx| {
         // With one CPU this very one holds it.
         let _console = alone().then(log::hold_for_test);
         if !alone() {
-            elsewhere(ctx, || {
+            let hold = || {
                 let _console = log::hold_for_test();
                 IN_PLACE.store(1, Ordering::Release);
                 spin_silently()
+            };
+            on_two_cpus(ctx, hold, || {
+                wait_for(1);
+                panic!("while a CPU holds the console");
             });
-            wait_for(1);
         }
         panic!("while a CPU holds the console");
     }),
     ("double-panic", |ctx| {
         if !alone() {
-            elsewhere(ctx, || {
+            let one = || {
                 meet();
                 panic!("the one");
+            };
+            on_two_cpus(ctx, one, || {
+                meet();
+                panic!("the other");
             });
-            meet();
         }
         panic!("the other");
     }),
@@ -147,15 +155,21 @@ fn spin_silently() -> ! {
     }
 }
 
-/// Runs it as a thread of the last CPU, and gives it time to begin.
-fn elsewhere(ctx: &mut MaySleep, what: fn()) {
-    let last = sched::online_cpus().iter().last().unwrap_or(0);
-    match Spawn::new("crash").on(CpuSet::one(last)).spawn(move |_| what()) {
-        // On one CPU it comes to run when this thread's slice is over.
-        Ok(thread) => drop(thread),
-        Err(error) => panic!("no thread: {error:?}"),
+/// Runs each in a thread bound to a CPU, the last and the first (with one CPU, one after the other).
+/// This thread sleeps: were it the second itself, it might sleep just then on the first's CPU, whose
+/// clock nobody hears any more.
+fn on_two_cpus(ctx: &mut MaySleep, there: fn(), here: fn()) -> ! {
+    let online = sched::online_cpus();
+    let last = online.iter().last().unwrap_or(0);
+    for (cpu, what) in [(last, there), (online.first().unwrap_or(0), here)] {
+        match Spawn::new("crash").on(CpuSet::one(cpu)).spawn(move |_| what()) {
+            Ok(thread) => drop(thread),
+            Err(error) => panic!("no thread: {error:?}"),
+        }
     }
-    sched::sleep(ctx, 10_000_000);
+    loop {
+        sched::sleep(ctx, 1_000_000_000);
+    }
 }
 
 fn alone() -> bool {
