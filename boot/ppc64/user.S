@@ -46,11 +46,9 @@ ppc64_state_save:
     lxv   0, STATE_VSR(%r3)
     lxv   32, STATE_VSR + 16 * 32(%r3)
     mfspr %r4, VRSAVE
-    mfspr %r5, DSCR
-    mfspr %r6, TAR
+    mfspr %r5, TAR
     std   %r4, STATE_VRSAVE(%r3)
-    std   %r5, STATE_DSCR(%r3)
-    std   %r6, STATE_TAR(%r3)
+    std   %r5, STATE_TAR(%r3)
     FACILITIES_OFF
     blr
 ppc64_state_restore:
@@ -66,11 +64,9 @@ ppc64_state_restore:
     lxv   \n, STATE_VSR + 16 * \n(%r3)
     .endr
     ld    %r4, STATE_VRSAVE(%r3)
-    ld    %r5, STATE_DSCR(%r3)
-    ld    %r6, STATE_TAR(%r3)
+    ld    %r5, STATE_TAR(%r3)
     mtspr VRSAVE, %r4
-    mtspr DSCR, %r5
-    mtspr TAR, %r6
+    mtspr TAR, %r5
     FACILITIES_OFF
     blr
 

@@ -86,6 +86,7 @@ const SIGILL: u32 = 4;
 const SIGTRAP: u32 = 5;
 const SIGBUS: u32 = 7;
 const SIGFPE: u32 = 8;
+const SIGSEGV: u32 = 11;
 /// Linux' `si_code` of the above.
 const ILL_ILLOPC: i32 = 1;
 const ILL_PRVOPC: i32 = 5;
@@ -93,6 +94,7 @@ const TRAP_BRKPT: i32 = 1;
 const TRAP_TRACE: i32 = 2;
 const BUS_ADRALN: i32 = 1;
 const FPE_FLTUNK: i32 = 14;
+const SEGV_BNDERR: i32 = 3;
 
 /// FPSCR: an exception's enable bit, the bit that says that it happened, `si_code`. VE and VX (bits 56
 /// and 34), OE and OX (57, 35), UE and UX (58, 36), ZE and ZX (59, 37), XE and XX (60, 38).
@@ -121,9 +123,11 @@ pub fn user_fault(
 ) -> Option<UserFault> {
     let fault = access(vector, address, status, nip);
     let (signal, code) = match vector {
-        DATA_STORAGE | DATA_SEGMENT | INSTRUCTION_STORAGE | INSTRUCTION_SEGMENT => {
+        DATA_STORAGE | INSTRUCTION_STORAGE => {
             return Some(UserFault::Page { kind: fault.kind, address: fault.address? });
         }
+        // Beyond what is translated at all. It does not say whether it was a load or a store.
+        DATA_SEGMENT | INSTRUCTION_SEGMENT => (SIGSEGV, SEGV_BNDERR),
         ALIGNMENT => (SIGBUS, BUS_ADRALN),
         PROGRAM if status & SRR1_FLOAT != 0 => (SIGFPE, float_code(fpscr())),
         PROGRAM if status & SRR1_TRAP != 0 => (SIGTRAP, TRAP_BRKPT),
@@ -133,7 +137,8 @@ pub fn user_fault(
         PROGRAM | EMULATION_ASSISTANCE | 0x800 | 0xf00..=0xf80 => (SIGILL, ILL_ILLOPC),
         _ => return None,
     };
-    let address = VirtAddr::new(if vector == ALIGNMENT { address } else { nip });
+    let data = matches!(vector, ALIGNMENT | DATA_SEGMENT);
+    let address = VirtAddr::new(if data { address } else { nip });
     Some(UserFault::Signal { signal, code, address, name: fault.name })
 }
 
@@ -183,9 +188,9 @@ mod tests {
         };
         assert_eq!(page(DATA_STORAGE, 0x4000_0000), (FaultKind::Read, 0x1234));
         assert_eq!(page(DATA_STORAGE, 0x0a00_0000), (FaultKind::Write, 0x1234));
-        assert_eq!(page(DATA_SEGMENT, 0), (FaultKind::Read, 0x1234));
         assert_eq!(page(INSTRUCTION_STORAGE, 0x4000_0000), (FaultKind::Execute, 0x5678));
-        assert_eq!(page(INSTRUCTION_SEGMENT, 0), (FaultKind::Execute, 0x5678));
+        assert_eq!(signal(DATA_SEGMENT, 0, 0), Some((SIGSEGV, SEGV_BNDERR, 0x1234)));
+        assert_eq!(signal(INSTRUCTION_SEGMENT, 0, 0), Some((SIGSEGV, SEGV_BNDERR, 0x5678)));
         assert_eq!(signal(PROGRAM, SRR1_TRAP, 0), Some((SIGTRAP, TRAP_BRKPT, 0x5678)));
         assert_eq!(signal(PROGRAM, SRR1_PRIVILEGED, 0), Some((SIGILL, ILL_PRVOPC, 0x5678)));
         assert_eq!(signal(PROGRAM, SRR1_ILLEGAL, 0), Some((SIGILL, ILL_ILLOPC, 0x5678)));

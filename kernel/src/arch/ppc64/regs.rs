@@ -9,8 +9,6 @@ pub const AMR: u32 = 29;
 pub const IAMR: u32 = 61;
 /// User Authority Mask Override Register: what a program may change of the AMR.
 pub const UAMOR: u32 = 157;
-/// Data Stream Control Register.
-pub const DSCR: u32 = 3;
 /// Data Storage Interrupt Status Register.
 pub const DSISR: u32 = 18;
 /// Data Address Register.

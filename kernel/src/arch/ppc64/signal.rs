@@ -161,7 +161,8 @@ fn put_state(buffer: &mut [u8; FRAME_MAX], state: &UserState, vectors: u64) {
     }
 }
 
-/// Where the context lies that `rt_sigreturn` reads, and its length. (There is no `sigreturn` here.)
+/// Where the context lies that `rt_sigreturn` reads, and its length. (Linux has no `sigreturn` here; it
+/// would be the same without the alternate stack.)
 pub fn frame_address(frame: &TrapFrame, _rt: bool) -> (VirtAddr, usize) {
     (VirtAddr::new(frame.gpr[1]), CONTEXT_END - CONTEXT)
 }
@@ -188,9 +189,9 @@ pub fn restore(
     frame: &mut TrapFrame,
     state: &mut UserState,
     bytes: &[u8],
-    _rt: bool,
+    rt: bool,
 ) -> Result<Restored, Errno> {
-    let (at, length) = frame_address(frame, true);
+    let (at, length) = frame_address(frame, rt);
     if bytes.len() < length {
         return Err(Errno::EFAULT);
     }
@@ -208,7 +209,7 @@ pub fn restore(
         flags: context.get(STACK + 8) as u32,
         size: context.get(STACK + 16),
     };
-    Ok(Restored { mask: context.get(MASK), alt_stack: Some(alt_stack) })
+    Ok(Restored { mask: context.get(MASK), alt_stack: rt.then_some(alt_stack) })
 }
 
 /// Everything but the MSR: no bit of that is the program's.

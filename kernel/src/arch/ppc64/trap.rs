@@ -79,18 +79,17 @@ pub fn init_cpu() {
     // SAFETY: what programs may use is saved and restored with their state; no page has a key. `scv`
     // stays off: it would enter the kernel with interrupts on and the program's stack pointer.
     unsafe {
-        mtspr::<FSCR>(FSCR_TAR | FSCR_DSCR);
+        mtspr::<FSCR>(FSCR_TAR);
         mtspr::<UAMOR>(0);
         mtspr::<AMR>(0);
         mtspr::<IAMR>(0);
     }
 }
 
-/// FSCR and HFSCR bits 55 and 61: TAR and DSCR may be used.
+/// FSCR and HFSCR bit 55: the TAR may be used.
 const FSCR_TAR: u64 = 1 << 8;
-const FSCR_DSCR: u64 = 1 << 2;
 /// HFSCR bits 62 and 63: vectors, floating point; the MSR decides.
-const FACILITIES: u64 = FSCR_TAR | FSCR_DSCR | 0b11;
+const FACILITIES: u64 = FSCR_TAR | 0b11;
 
 #[unsafe(no_mangle)]
 extern "C" fn ppc64_trap(frame: &mut TrapFrame) {

@@ -21,18 +21,11 @@ pub fn hwcap() -> u64 {
     0x4000_0000 | 0x1000_0000 | 0x0800_0000 | 0x0400_0000 | 0x4000 | 0x2000 | 0x400 | 0x100 | 0x80 | 0x2
 }
 
-/// AT_HWCAP2 (PPC_FEATURE2_*): ARCH_2_07, DSCR, ISEL, TAR, VEC_CRYPTO, ARCH_3_00, HAS_IEEE128, DARN.
-/// Not: HTM, EBB, and SCV, which would enter the kernel with interrupts on and the program's stack
-/// pointer.
+/// AT_HWCAP2 (PPC_FEATURE2_*): ARCH_2_07, ISEL, TAR, VEC_CRYPTO, ARCH_3_00, HAS_IEEE128, DARN.
+/// Not: HTM and EBB; DSCR, a hint, which programs cannot reach in QEMU; SCV, which would enter the kernel
+/// with interrupts on and the program's stack pointer.
 pub fn hwcap2() -> u64 {
-    0x8000_0000
-        | 0x2000_0000
-        | 0x0800_0000
-        | 0x0400_0000
-        | 0x0200_0000
-        | 0x0080_0000
-        | 0x0040_0000
-        | 0x0020_0000
+    0x8000_0000 | 0x0800_0000 | 0x0400_0000 | 0x0200_0000 | 0x0080_0000 | 0x0040_0000 | 0x0020_0000
 }
 
 /// The registers that the kernel itself never uses. The layout is known to the assembly.
@@ -48,8 +41,6 @@ pub struct UserState {
     pub(super) fpscr: u64,
     /// What software says of the vector registers.
     pub(super) vrsave: u64,
-    /// Data stream control.
-    pub(super) dscr: u64,
     /// Target address.
     pub(super) tar: u64,
 }
@@ -65,7 +56,7 @@ impl UserState {
     /// As a program begins: all zero. No floating-point exception interrupts, and the vector unit does
     /// not flush denormal numbers.
     pub const fn new() -> Self {
-        Self { vsr: [0; 64], vscr: 0, fpscr: 0, vrsave: 0, dscr: 0, tar: 0 }
+        Self { vsr: [0; 64], vscr: 0, fpscr: 0, vrsave: 0, tar: 0 }
     }
     /// From the CPU.
     ///
