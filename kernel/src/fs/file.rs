@@ -14,6 +14,7 @@ use super::mount::Place;
 use super::poll::{Events, PollTable};
 use crate::arch::try_arc;
 use crate::error::Errno;
+use crate::mm::object::PageObject;
 use crate::sync::{MaySleep, Mutex};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -180,6 +181,10 @@ pub trait FileOps: Send + Sync + Any {
     /// Bytes that a read would get at once: FIONREAD. `None`: the file does not know.
     fn readable_bytes(&self, _ctx: &mut MaySleep, _file: &File) -> Option<u64> {
         None
+    }
+    /// What a mapping of it shows. Called once for each `mmap`. The permission is checked.
+    fn page_object(&self, _ctx: &mut MaySleep, _file: &File) -> Result<Arc<dyn PageObject>, Errno> {
+        Err(Errno::ENODEV)
     }
     /// `fsync`. What lives in memory is written already.
     fn sync(&self, _ctx: &mut MaySleep, _file: &File) -> Result<(), Errno> {

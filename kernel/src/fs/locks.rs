@@ -23,6 +23,10 @@ pub const POSITION: LockClass = LockClass::new("file position", Rank::new(12));
 pub const RENAMING: LockClass = LockClass::new("renaming", Rank::new(13));
 /// A directory's names.
 pub const DIRECTORY: LockClass = LockClass::new("directory", Rank::new(14));
+/// A second directory's names.
+pub const DIRECTORY_SECOND: LockClass = LockClass::new("second directory", Rank::new(15));
+/// A third directory's names.
+pub const DIRECTORY_THIRD: LockClass = LockClass::new("third directory", Rank::new(16));
 /// A file's bytes.
 pub const CONTENTS: LockClass = LockClass::new("file contents", Rank::new(17));
 /// A pipe's bytes.

@@ -18,6 +18,7 @@
 //! The order of the locks is [`locks`]' business.
 
 pub mod access;
+pub mod anonymous;
 pub mod attr;
 pub mod buffer;
 pub mod context;
@@ -27,7 +28,9 @@ pub mod file;
 pub mod inode;
 pub mod locks;
 pub mod mount;
+pub mod pipe;
 pub mod poll;
+pub mod tmpfs;
 pub mod walk;
 
 pub use access::Access;

@@ -9,7 +9,7 @@ use super::inode::Inode;
 use super::locks;
 use crate::arch::try_arc;
 use crate::error::Errno;
-use crate::sync::{MaySleep, SpinLock};
+use crate::sync::{MaySleep, Once, SpinLock};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -213,6 +213,18 @@ impl Mount {
             index += 1;
         }
     }
+}
+
+static ROOT: Once<Place> = Once::new();
+
+/// Makes the place the root of all; the first one stays.
+pub fn set_root(place: Place) {
+    ROOT.call_once(|| place);
+}
+
+/// The root of all, once there is one.
+pub fn root() -> Option<Place> {
+    ROOT.get().cloned()
 }
 
 impl fmt::Debug for Mount {

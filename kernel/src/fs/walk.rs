@@ -263,6 +263,9 @@ pub fn path_of_directory(ctx: &mut MaySleep, place: &Place, root: &Place) -> Res
     Ok(reversed)
 }
 
+/// What stands behind the path of what has no name any more.
+pub const DELETED: &[u8] = b" (deleted)";
+
 /// The path by which an open file was opened, for `/proc/PID/fd`, `exe` and `maps`; with ` (deleted)`
 /// behind it if it has no name any more. A file that never had one gives `None`.
 pub fn path_of_file(ctx: &mut MaySleep, file: &super::File, root: &Place) -> Result<Option<Vec<u8>>, Errno> {
@@ -287,9 +290,8 @@ pub fn path_of_file(ctx: &mut MaySleep, file: &super::File, root: &Place) -> Res
         }
     };
     if deleted {
-        let mark = b" (deleted)";
-        path.try_reserve(mark.len()).map_err(|_| Errno::ENOMEM)?;
-        path.extend_from_slice(mark);
+        path.try_reserve(DELETED.len()).map_err(|_| Errno::ENOMEM)?;
+        path.extend_from_slice(DELETED);
     }
     Ok(Some(path))
 }

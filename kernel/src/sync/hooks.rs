@@ -39,6 +39,12 @@ fn get() -> Option<&'static Hooks> {
     unsafe { HOOKS.load(Ordering::Acquire).as_ref() }
 }
 
+/// Whether there is a scheduler: if so, the current task is a thread of its.
+#[inline(always)]
+pub fn are_set() -> bool {
+    get().is_some()
+}
+
 /// See [`Hooks::prepare_to_block`]. To be called before the condition is looked at.
 pub fn prepare_to_block(_ctx: &mut MaySleep) {
     if let Some(hooks) = get() {

@@ -57,8 +57,15 @@ impl<T> Mutex<T> {
     /// Sleeps until the mutex is free and takes it.
     #[track_caller]
     pub fn lock(&self, ctx: &mut MaySleep) -> MutexGuard<'_, T> {
+        self.lock_as(ctx, self.class)
+    }
+
+    /// The same, for the second of two mutexes of one class whose order follows from something else:
+    /// it is held under another class.
+    #[track_caller]
+    pub fn lock_as(&self, ctx: &mut MaySleep, class: &'static LockClass) -> MutexGuard<'_, T> {
         super::context::assert_may_sleep("mutex");
-        let held = Held::acquire(self.class, Kind::Mutex);
+        let held = Held::acquire(class, Kind::Mutex);
         self.waiters.wait(ctx, || self.acquire());
         MutexGuard { mutex: self, _held: held }
     }

@@ -1,9 +1,10 @@
 //! The running task, and waiting so that a signal ends the wait.
 
+use super::signal::{Info, Signal, signal_task};
 use super::task::Task;
 use crate::error::Errno;
 use crate::proc::thread::Thread;
-use crate::sync::{MaySleep, WaitQueue};
+use crate::sync::{MaySleep, WaitQueue, hooks};
 use core::marker::PhantomData;
 use core::ops::Deref;
 
@@ -21,9 +22,12 @@ impl Deref for Current {
     }
 }
 
-/// The running task; `None` in a kernel thread.
+/// The running task; `None` in a kernel thread, and in a thread of the host, which is none of ours.
 #[inline(always)]
 pub fn try_current() -> Option<Current> {
+    if !hooks::are_set() {
+        return None;
+    }
     let user = Thread::current().user();
     (!user.is_null()).then_some(Current(user.cast(), PhantomData))
 }
@@ -41,6 +45,14 @@ pub fn current() -> Current {
 /// Whether the running task should stop waiting; never in a kernel thread.
 pub fn signal_pending() -> bool {
     try_current().is_some_and(|task| task.signal_pending())
+}
+
+/// The running task wrote to what nobody reads: SIGPIPE.
+pub fn broken_pipe() {
+    if let Some(task) = try_current() {
+        // Refused is only what queues; this does not.
+        let _ = signal_task(&task, Info::kernel(Signal::SIGPIPE));
+    }
 }
 
 /// Sleeps until the condition holds, or a signal arrives. In a kernel thread none does.

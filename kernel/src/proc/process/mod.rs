@@ -29,7 +29,7 @@ mod tree;
 
 pub use creds::Creds;
 pub use current::{
-    Current, current, signal_pending, try_current, wait_interruptible, wait_interruptible_until,
+    Current, broken_pipe, current, signal_pending, try_current, wait_interruptible, wait_interruptible_until,
 };
 pub use group::{Group, Session, Terminal};
 pub use limits::{Limit, Limits, Resource};
