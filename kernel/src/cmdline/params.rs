@@ -82,7 +82,6 @@ pub const KNOWN: &[Parameter] = &[
     param("page_poison", Kind::OneOf(&["0", "1"])),
     later("panic", Kind::Number(0, 3600)),
     later("pgtable.free", Kind::OneOf(&["immediate", "ipi", "rcu"])),
-    later("pgtable.inject", Kind::Text),
     later("pgtable.layout", Kind::OneOf(&["page", "frag", "group"])),
     later("pgtable.mutant", Kind::Text),
     param("quiet", Kind::Flag),

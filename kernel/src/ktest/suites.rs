@@ -3,6 +3,7 @@
 
 use super::Suite;
 
+mod inject;
 mod logging;
 mod memory;
 mod memory_smp;
@@ -20,6 +21,7 @@ mod waiting;
 /// All suites, in the order in which they run.
 #[rustfmt::skip]
 pub const ALL: &[Suite] = &[
+    inject::SUITE,
     logging::SUITE,
     memory::SUITE,
     memory_smp::SUITE,

@@ -74,6 +74,8 @@ impl Rank {
     pub const FRAME_CACHE: Self = Self(96);
     /// The buddy lists of frames.
     pub const FRAME_BUDDY: Self = Self(98);
+    /// The reader that is parked on purpose.
+    pub const PARKED_READER: Self = Self(100);
     /// What was typed and nobody has read yet.
     pub const CONSOLE_INPUT: Self = Self(240);
     /// The console: one may log under any lock.

@@ -31,6 +31,8 @@ pub mod detach;
 pub mod frag;
 pub(in crate::mm) mod hardware;
 #[cfg(not(loom))]
+pub mod inject;
+#[cfg(not(loom))]
 pub mod kernel;
 pub mod layout;
 mod map;

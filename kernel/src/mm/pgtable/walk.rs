@@ -158,6 +158,11 @@ impl<F: PagingFormat> PageTable<F> {
             at = path.va;
             let table = path.end().table;
             let stop = path.end().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
+            #[cfg(not(loom))]
+            if super::inject::before_table(table.addr(), || self.page_of(table)) {
+                at = stop;
+                continue;
+            }
             while at < stop {
                 let Some(left) = steps.checked_sub(1) else { return Some(at) };
                 steps = left;
@@ -168,6 +173,12 @@ impl<F: PagingFormat> PageTable<F> {
             }
         }
         None
+    }
+
+    /// The page-table page that a table lies in. It was linked when the reader began.
+    #[cfg(not(loom))]
+    fn page_of(&self, table: TableRef<'_, F>) -> crate::addr::PhysAddr {
+        self.memory.page_of(table.addr()).map_or(table.addr(), |page| page.block())
     }
 
     /// Shows the visitor all pages of the range, in as many read sections as it takes.
