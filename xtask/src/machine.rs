@@ -7,7 +7,7 @@
 
 use crate::qemu::Version;
 use crate::stop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An instruction set: one kernel image each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -214,6 +214,10 @@ pub struct Guest {
     pub append: String,
     /// The initial RAM disk.
     pub initrd: Option<String>,
+    /// Another firmware than the machine's own.
+    pub firmware: Option<PathBuf>,
+    /// Another kernel than the one that was built.
+    pub kernel: Option<PathBuf>,
     /// Count instructions instead of following the host's clock.
     pub icount: bool,
     /// Wait for gdb on that port.
@@ -229,6 +233,8 @@ impl Guest {
             memory_mb: machine.default_memory_mb(),
             append: String::new(),
             initrd: None,
+            firmware: None,
+            kernel: None,
             icount: false,
             gdb: None,
         }
@@ -242,7 +248,10 @@ impl Guest {
         add(&["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
         // Without the action a panic would look like success.
         add(&["-no-reboot", "-action", "panic=exit-failure"]);
-        add(&["-kernel", &kernel.display().to_string()]);
+        if let Some(firmware) = &self.firmware {
+            add(&["-bios", &firmware.display().to_string()]);
+        }
+        add(&["-kernel", &self.kernel.as_deref().unwrap_or(kernel).display().to_string()]);
         if !self.append.is_empty() {
             add(&["-append", &self.append]);
         }

@@ -1,7 +1,7 @@
 //! Bad input to the kernel: it must say what is wrong and go on, or say why it cannot. Never
 //! silence.
 
-use super::{Context, Suite, Tally};
+use super::{Context, Suite, Tally, damage};
 use crate::guest::Patience;
 use crate::kernel::{self, Profile};
 use crate::machine::{Guest, Machine};
@@ -20,11 +20,11 @@ pub fn suites() -> Vec<Suite> {
 }
 
 /// Boots with this input; wants the status and all these words on the console.
-struct Case<'a> {
-    name: &'a str,
-    guest: Guest,
-    status: u8,
-    says: &'a [&'a str],
+pub(super) struct Case<'a> {
+    pub(super) name: &'a str,
+    pub(super) guest: Guest,
+    pub(super) status: u8,
+    pub(super) says: &'a [&'a str],
 }
 
 fn inputs(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
@@ -72,6 +72,7 @@ fn inputs(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -
     ] {
         run(&case, context, task, tally)?;
     }
+    damage::damage(machine, context, task, tally)?;
     // Too little memory for anything, sizes around what is just enough, and enough.
     for (words, allowed) in [
         ("mem=1M", &[stop::PANIC][..]),
@@ -99,7 +100,7 @@ fn initrd() -> anyhow::Result<String> {
     Ok(path.display().to_string())
 }
 
-fn run(case: &Case<'_>, context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
+pub(super) fn run(case: &Case<'_>, context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
     let (finished, verdict) =
         context.boot(&case.guest, Profile::Checked, Patience::Scaled, false, task, tally)?;
     tally.check(case.name, verdict.status == case.status, || {

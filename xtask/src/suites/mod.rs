@@ -5,6 +5,7 @@
 //! the last line is the sum. What a suite said in full is in `target/test/`.
 
 mod clock;
+mod damage;
 mod endings;
 mod host;
 mod inputs;
