@@ -18,6 +18,19 @@ pub const ARGUMENTS: [u64; 6] = [11, 22, 33, 44, 55, 66];
 /// What `illegal` and `privileged` exit with if their instruction was taken for good.
 pub const NOT_REFUSED: u64 = 1234;
 
+/// A program that does what means a signal.
+#[derive(Clone, Copy, Debug)]
+pub struct Mistake {
+    /// What it does.
+    pub name: &'static str,
+    /// Its machine code; `exit(NOT_REFUSED)` if it gets that far.
+    pub code: &'static [u8],
+    /// The signal.
+    pub signal: u32,
+    /// Its `si_code`.
+    pub si_code: i32,
+}
+
 /// The machine code of each. Empty: the machine has none.
 #[derive(Clone, Copy, Debug)]
 pub struct Samples {
@@ -50,4 +63,6 @@ pub struct Samples {
     /// A signal's handler: `note` of its first argument, then of its second; destroys all registers
     /// but the stack pointer, floating point and vector too; returns.
     pub handler: &'static [u8],
+    /// The nth of what else means a signal.
+    pub mistake: fn(usize) -> Option<Mistake>,
 }

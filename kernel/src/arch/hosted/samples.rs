@@ -17,5 +17,6 @@ pub fn samples() -> Samples {
         spin: &[],
         tls: &[],
         handler: &[],
+        mistake: |_| None,
     }
 }

@@ -326,5 +326,50 @@ SAMPLE handler
     mtcr  %r3
     blr
 
+# What else means a signal. VALUE is the upper half of a number.
+.macro VALUE number, upper
+    lis   %r4, \upper
+    sldi  %r4, %r4, 32
+    mtfprd \number, %r4
+.endm
+
+.macro FLOATS
+    VALUE 0, 0
+    VALUE 1, 0x3ff0                     # 1
+    VALUE 2, 0x4008                     # 3
+    VALUE 3, 0x7fe0                     # 2 ** 1023
+    VALUE 4, 0x0010                     # 2 ** -1022
+.endm
+
+.macro MISTAKE name, instruction:vararg
+SAMPLE \name
+    addi  %r4, %r1, 1
+    \instruction
+    li    %r3, 1234
+    SYSTEM_CALL 1
+.endm
+
+# With that exception enabled.
+.macro FLOAT_MISTAKE name, field, bit, instruction:vararg
+SAMPLE \name
+    FLOATS
+    mtfsfi \field, \bit
+    \instruction
+    li    %r3, 1234
+    SYSTEM_CALL 1
+.endm
+
+MISTAKE trap, trap
+MISTAKE scv, .long 0x44000001
+MISTAKE mfmsr, mfmsr %r5
+MISTAKE tbegin, .long 0x7c00051d
+FLOAT_MISTAKE divide, 6, 1, fdiv 5, 1, 0
+FLOAT_MISTAKE invalid, 6, 8, fdiv 5, 0, 0
+FLOAT_MISTAKE overflow, 6, 4, fmul 5, 3, 3
+FLOAT_MISTAKE underflow, 6, 2, fmul 5, 4, 4
+FLOAT_MISTAKE inexact, 7, 8, fdiv 5, 1, 2
+MISTAKE reserve, ldarx %r5, 0, %r4
+MISTAKE multiple, .long 0xbbc40000      # lmw r30, 0(r4)
+
 SAMPLE end
     .text

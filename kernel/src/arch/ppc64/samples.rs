@@ -1,6 +1,6 @@
 //! Programs for tests: where samples.S has each.
 
-use crate::arch::samples::Samples;
+use crate::arch::samples::{Mistake, Samples};
 
 /// The instructions of `sample_privileged`, in its order.
 #[rustfmt::skip]
@@ -71,6 +71,35 @@ macro_rules! code {
     }};
 }
 
+const SIGILL: u32 = 4;
+const SIGTRAP: u32 = 5;
+const SIGBUS: u32 = 7;
+const SIGFPE: u32 = 8;
+
+/// One of these, with the signal and its code.
+macro_rules! mistake {
+    ($name:literal, $from:ident, $to:ident, $signal:ident, $code:literal) => {
+        Mistake { name: $name, code: code!($from, $to), signal: $signal, si_code: $code }
+    };
+}
+
+fn mistake(nth: usize) -> Option<Mistake> {
+    let mistakes = [
+        mistake!("a trap", sample_trap, sample_scv, SIGTRAP, 1),
+        mistake!("scv", sample_scv, sample_mfmsr, SIGILL, 1),
+        mistake!("mfmsr", sample_mfmsr, sample_tbegin, SIGILL, 5),
+        mistake!("a transaction", sample_tbegin, sample_divide, SIGILL, 1),
+        mistake!("division by zero", sample_divide, sample_invalid, SIGFPE, 3),
+        mistake!("zero by zero", sample_invalid, sample_overflow, SIGFPE, 7),
+        mistake!("overflow", sample_overflow, sample_underflow, SIGFPE, 4),
+        mistake!("underflow", sample_underflow, sample_inexact, SIGFPE, 5),
+        mistake!("inexact", sample_inexact, sample_reserve, SIGFPE, 6),
+        mistake!("a reservation across doublewords", sample_reserve, sample_multiple, SIGBUS, 1),
+        mistake!("load multiple, little-endian", sample_multiple, sample_end, SIGBUS, 1),
+    ];
+    mistakes.get(nth).copied()
+}
+
 /// All of them.
 pub fn samples() -> Samples {
     Samples {
@@ -85,6 +114,7 @@ pub fn samples() -> Samples {
         float: code!(sample_float, sample_spin),
         spin: code!(sample_spin, sample_tls),
         tls: code!(sample_tls, sample_handler),
-        handler: code!(sample_handler, sample_end),
+        handler: code!(sample_handler, sample_trap),
+        mistake,
     }
 }

@@ -69,5 +69,6 @@ pub fn samples() -> Samples {
         spin: code!(sample_spin, sample_tls),
         tls: code!(sample_tls, sample_handler),
         handler: code!(sample_handler, sample_end),
+        mistake: |_| None,
     }
 }

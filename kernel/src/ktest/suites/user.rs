@@ -29,6 +29,7 @@ pub const SUITE: Suite = Suite {
         Test::new("faults_say_where", faults_say_where),
         Test::new("illegal_instruction", illegal_instruction),
         Test::new("privileged_instructions", privileged_instructions),
+        Test::new("mistakes", mistakes),
         Test::new("no_way_to_the_kernel", no_way_to_the_kernel),
         Test::new("thread_pointer", thread_pointer),
         Test::new("copies", copies),
@@ -279,6 +280,23 @@ fn privileged_instructions(case: &mut Case<'_>) -> Outcome {
     for (nth, name) in samples::samples().privileged_names.iter().enumerate() {
         let fault = fault_of(code, [nth as u64], case)?;
         check!(matches!(fault, Some(UserFault::Signal { signal: SIGILL, .. })), "{name}: {fault:x?}");
+    }
+    Ok(())
+}
+
+/// The right signal, with the right code.
+fn mistakes(case: &mut Case<'_>) -> Outcome {
+    let mistakes: Vec<_> = (0..).map_while(samples::samples().mistake).collect();
+    if mistakes.is_empty() {
+        skip!("this machine has no such program yet");
+    }
+    for mistake in mistakes {
+        let fault = fault_of(mistake.code, [], case)?;
+        let found = match fault {
+            Some(UserFault::Signal { signal, code, .. }) => (signal, code),
+            _ => (0, 0),
+        };
+        check_eq!(found, (mistake.signal, mistake.si_code), "{}: {fault:x?}", mistake.name);
     }
     Ok(())
 }
