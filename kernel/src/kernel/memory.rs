@@ -23,7 +23,11 @@ pub fn init(info: &BootInfo) {
     if line.text("init_on_free") == Some(b"1") {
         mm::frames().set_on_free(OnFree::Zero);
     } else if let Some(value) = line.text("page_poison") {
-        mm::frames().set_on_free(if value == b"1" { OnFree::Poison } else { OnFree::Keep });
+        let poison = value == b"1";
+        mm::frames().set_on_free(if poison { OnFree::Poison } else { OnFree::Keep });
+        if poison {
+            mm::pgtable::audit::poison_free_tables();
+        }
     }
     let all: u64 = info.memory.iter().map(|range| range.size()).sum();
     let counts = mm::frames().counts();

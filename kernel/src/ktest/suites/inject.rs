@@ -83,7 +83,7 @@ fn parked_while_unmapped(
 ) -> Result<(Parked, usize), crate::ktest::Stop> {
     let tables = Arc::new(tables(scheme, ctx)?);
     let seen = Arc::new(core::sync::atomic::AtomicUsize::new(usize::MAX));
-    inject::park(READER, 2_000_000_000);
+    inject::park(READER, VirtAddr::new(0), 2_000_000_000);
     let reader = {
         let (tables, seen) = (tables.clone(), seen.clone());
         let body = move |ctx: &mut MaySleep| {
@@ -111,10 +111,13 @@ fn parked_while_unmapped(
 fn nobody_lets_go(case: &mut Case<'_>) -> Outcome {
     let tables = tables(&scheme::rcu::Rcu, case.ctx)?;
     let id = current().id();
-    inject::park(READER + 1, u64::MAX);
+    inject::park(READER + 1, VirtAddr::new(0), u64::MAX);
     check_eq!(walk(&tables, case.ctx), 1);
     check!(inject::parked().is_none(), "another task was parked");
-    inject::park(READER, 5_000_000);
+    inject::park(READER, PAGE, 5_000_000);
+    check_eq!(walk(&tables, case.ctx), 1);
+    check!(inject::parked().is_none(), "parked before the address");
+    inject::park(READER, VirtAddr::new(0), 5_000_000);
     let start = timer::now();
     check_eq!(walk(&tables, case.ctx), 1, "the table is still there");
     check!(timer::now() - start >= 5_000_000);

@@ -17,6 +17,19 @@
 #[cfg(debug_assertions)]
 use core::sync::atomic::{AtomicU32, Ordering};
 
+/// Tables of address spaces made from now on are overwritten when they are free. Debug builds always do.
+#[cfg(not(loom))]
+pub fn poison_free_tables() {
+    POISONS.store(true, core::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether free tables are overwritten.
+pub fn poisons() -> bool {
+    cfg!(debug_assertions) || POISONS.load(core::sync::atomic::Ordering::Relaxed)
+}
+
+static POISONS: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+
 /// Where a table is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -38,3 +38,8 @@ pub static INTERRUPTS: Count = Count::new();
 pub static FULL_FLUSHES: Count = Count::new();
 /// Leaves that were flushed by themselves.
 pub static LEAF_FLUSHES: Count = Count::new();
+/// Entries of freed tables that walkers met. Seen only where free tables are overwritten
+/// ([`poisons`](super::audit::poisons)).
+pub static TOUCHED_AFTER_FREE: Count = Count::new();
+/// Words of free tables that somebody wrote to; likewise.
+pub static WRITTEN_WHILE_FREE: Count = Count::new();

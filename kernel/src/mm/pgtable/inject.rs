@@ -11,7 +11,7 @@
 //! before the reader went on, that reader would have read freed memory. He does not: he says so, and
 //! leaves the table alone.
 
-use crate::addr::PhysAddr;
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::current::{cpu, timer};
 use crate::sync::context::{TaskName, current};
 use crate::sync::{IrqSpinLock, LockClass, Rank};
@@ -24,6 +24,8 @@ const CLASS: LockClass = LockClass::new("parked reader", Rank::PARKED_READER);
 
 /// The task whose next walk stops; 0: none.
 static WANTED: AtomicU32 = AtomicU32::new(0);
+/// At a table that translates this address, or a later one.
+static FROM: AtomicU64 = AtomicU64::new(0);
 /// For how many nanoseconds at most.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 /// The parked one may go on.
@@ -49,12 +51,13 @@ pub struct Parked {
     pub until: Option<u64>,
 }
 
-/// The task's next walk stops at the first leaf table, for so many nanoseconds at most. Replaces what was
-/// asked for before.
-pub fn park(task: u32, nanoseconds: u64) {
+/// The task's next walk that reaches a leaf table at that address or a later one stops there, for so many
+/// nanoseconds at most. Replaces what was asked for before.
+pub fn park(task: u32, from: VirtAddr, nanoseconds: u64) {
     let mut last = LAST.lock();
     LET_GO.store(false, Ordering::Relaxed);
     *last = None;
+    FROM.store(from.get(), Ordering::Relaxed);
     LIMIT.store(nanoseconds, Ordering::Relaxed);
     WANTED.store(task, Ordering::Relaxed);
 }
@@ -70,14 +73,18 @@ pub fn parked() -> Option<Parked> {
     *LAST.lock()
 }
 
-/// A walk is about to read this leaf table. True: it was freed meanwhile, and must not be read.
+/// A walk is about to read this leaf table, from that address on. True: it was freed meanwhile, and must
+/// not be read.
 #[inline(always)]
-pub(super) fn before_table(table: PhysAddr, page: impl FnOnce() -> PhysAddr) -> bool {
-    WANTED.load(Ordering::Relaxed) != 0 && stop(table, page)
+pub(super) fn before_table(at: VirtAddr, table: PhysAddr, page: impl FnOnce() -> PhysAddr) -> bool {
+    WANTED.load(Ordering::Relaxed) != 0 && stop(at, table, page)
 }
 
 #[cold]
-fn stop(table: PhysAddr, page: impl FnOnce() -> PhysAddr) -> bool {
+fn stop(at: VirtAddr, table: PhysAddr, page: impl FnOnce() -> PhysAddr) -> bool {
+    if at.get() < FROM.load(Ordering::Relaxed) {
+        return false;
+    }
     let task = current();
     let number = task.id();
     if number == 0 || WANTED.compare_exchange(number, 0, Ordering::Relaxed, Ordering::Relaxed).is_err() {

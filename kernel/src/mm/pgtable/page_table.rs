@@ -77,7 +77,7 @@ impl<F: PagingFormat> PageTable<F> {
                 None => {
                     let wipe =
                         Wipe { poison: paging::to_memory(F::poison(level)), bytes: packing.fragment_bytes() };
-                    let wipe = cfg!(debug_assertions).then_some(wipe);
+                    let wipe = super::audit::poisons().then_some(wipe);
                     let list = FragmentList::new(memory, packing.fragments, packing.page_bytes, wipe);
                     lists.push(list.ok_or(Errno::ENOMEM)?);
                     lists.len() as u8 - 1

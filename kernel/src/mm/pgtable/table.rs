@@ -74,20 +74,25 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
     pub fn entries(self) -> usize {
         F::LEVELS[self.level].entries
     }
-    /// One entry, loaded once (H21), with what it points to visible (H7). A debug build panics where
-    /// it finds a table that was freed.
+    /// One entry, loaded once (H21), with what it points to visible (H7). What is found in a table that
+    /// was freed is counted, and is nothing; a debug build panics there.
     #[inline(always)]
     #[track_caller]
     pub fn load(self, index: usize) -> Entry {
         let raw = self.raw(index);
-        debug_assert!(
-            raw != F::poison(self.level),
-            "a walker met a freed table: {} at {}, entry {index}",
-            F::LEVELS[self.level].name,
-            self.addr
-        );
+        if raw == F::poison(self.level) {
+            self.freed(index);
+        }
         F::decode(self.level, raw)
     }
+    #[cold]
+    #[track_caller]
+    fn freed(self, index: usize) {
+        super::counters::TOUCHED_AFTER_FREE.add(1);
+        let (name, at) = (F::LEVELS[self.level].name, self.addr);
+        debug_assert!(false, "a walker met a freed table: {name} at {at}, entry {index}");
+    }
+
     /// One entry's doubleword.
     #[inline(always)]
     pub fn raw(self, index: usize) -> u64 {

@@ -159,7 +159,7 @@ impl<F: PagingFormat> PageTable<F> {
             let table = path.end().table;
             let stop = path.end().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
             #[cfg(not(loom))]
-            if super::inject::before_table(table.addr(), || self.page_of(table)) {
+            if super::inject::before_table(at, table.addr(), || self.page_of(table)) {
                 at = stop;
                 continue;
             }

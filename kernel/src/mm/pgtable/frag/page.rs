@@ -163,17 +163,17 @@ impl<const W: usize> PtPage<W> {
         }
     }
 
-    /// Debug builds: overwrites what is about to be FREE, so that a reader that should not be there
-    /// is seen. Past the grace period the memory is ours (H6).
+    /// Overwrites what is about to be FREE, so that a reader that should not be there is seen. Past the
+    /// grace period the memory is ours (H6).
     fn wipe_covered(&self, state: FragState<W>) {
-        if !cfg!(debug_assertions) {
-            return;
+        let covered = || (0..state.count()).filter(|&i| state.stage(i) == Some(Stage::Covered));
+        if cfg!(debug_assertions) {
+            covered().for_each(|index| self.audit.step(index, Life::Waiting, Life::Free));
         }
-        for index in (0..state.count()).filter(|&i| state.stage(i) == Some(Stage::Covered)) {
-            self.audit.step(index, Life::Waiting, Life::Free);
+        self.with_wipe(|wipe| {
             // SAFETY: its grace period is over, and nobody gets it before the state is stored.
-            self.with_wipe(|wipe| unsafe { wipe.fragment(self.block, index) });
-        }
+            covered().for_each(|index| unsafe { wipe.fragment(self.block, index) });
+        });
     }
 
     /// Calls with the way in which the owner wants free fragments overwritten, if it does. The
