@@ -167,12 +167,16 @@ const _: u16 = current::user::ELF_MACHINE;
 const _: &str = current::user::PLATFORM;
 const _: fn() -> u64 = current::user::hwcap;
 const _: fn() -> u64 = current::user::hwcap2;
+/// What else the machine's Linux puts into the auxiliary vector: keys and values.
+const _: &[(u64, u64)] = current::user::AUXILIARY;
 /// One attempt to copy from or to the active space; a fault says where. Never reaches the kernel's memory.
 const _: unsafe fn(*mut u8, VirtAddr, usize) -> Result<(), Fault> = current::usercopy::from_user;
 const _: unsafe fn(VirtAddr, *const u8, usize) -> Result<(), Fault> = current::usercopy::to_user;
 
 // signal: their frames on a program's stack, laid out as Linux does.
 const _: usize = current::signal::FRAME_MAX;
+/// What delivering a signal takes of a stack: AT_MINSIGSTKSZ.
+const _: usize = current::signal::STACK_MIN;
 /// The code that ends a handler, mapped somewhere by the kernel.
 const _: &[u8] = current::signal::TRAMPOLINE;
 /// Builds the frame in the buffer and makes the program continue in its handler: with the registers in

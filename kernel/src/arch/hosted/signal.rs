@@ -8,6 +8,8 @@ use crate::error::Errno;
 
 /// The most bytes of a signal frame.
 pub const FRAME_MAX: usize = 16;
+/// What delivering a signal takes of a stack.
+pub const STACK_MIN: usize = FRAME_MAX;
 /// Code that ends a handler.
 pub const TRAMPOLINE: &[u8] = &[];
 

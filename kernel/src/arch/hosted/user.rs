@@ -10,6 +10,9 @@ pub const SPACE_END: VirtAddr = VirtAddr::new(1 << 42);
 /// AT_PLATFORM.
 pub const PLATFORM: &str = "hosted";
 
+/// Nothing else in the auxiliary vector.
+pub const AUXILIARY: &[(u64, u64)] = &[];
+
 /// AT_HWCAP.
 pub fn hwcap() -> u64 {
     0

@@ -65,6 +65,8 @@ const DSISR: usize = 42;
 
 /// The most bytes of a signal frame.
 pub const FRAME_MAX: usize = END;
+/// What delivering a signal takes of a stack, aligned in any way.
+pub const STACK_MIN: usize = END + SPARED + 16;
 
 /// Code that ends a handler: `addi r1, r1, 128; li r0, __NR_rt_sigreturn; sc`. The instructions tell an
 /// unwinder what frame lies at r1; the zeros, and -168 eight words from the start, tell it (as Linux

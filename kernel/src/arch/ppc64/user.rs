@@ -15,6 +15,10 @@ pub const SPACE_END: VirtAddr = VirtAddr::new(1 << 47);
 /// AT_PLATFORM.
 pub const PLATFORM: &str = "power9";
 
+/// AT_DCACHEBSIZE, AT_ICACHEBSIZE, AT_UCACHEBSIZE: bytes of a cache block. What clears memory with `dcbz`
+/// must know.
+pub const AUXILIARY: &[(u64, u64)] = &[(19, 128), (20, 128), (21, 0)];
+
 /// AT_HWCAP (Linux' names, PPC_FEATURE_*): 64, HAS_ALTIVEC, HAS_FPU, HAS_MMU, SMT, ICACHE_SNOOP,
 /// HAS_DFP, ARCH_2_06, HAS_VSX, TRUE_LE. Not: 32, for there are no 32-bit programs here.
 pub fn hwcap() -> u64 {

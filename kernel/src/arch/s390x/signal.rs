@@ -15,6 +15,8 @@ use crate::error::Errno;
 
 /// The most bytes of a signal frame.
 pub const FRAME_MAX: usize = if rt::BYTES > plain::BYTES { rt::BYTES } else { plain::BYTES };
+/// What delivering a signal takes of a stack.
+pub const STACK_MIN: usize = FRAME_MAX;
 
 /// Code that ends a handler: `svc 119` (sigreturn); `svc 173` (rt_sigreturn).
 pub const TRAMPOLINE: &[u8] = &[0x0a, 119, 0x0a, 173];

@@ -19,6 +19,9 @@ pub const SPACE_END: VirtAddr = VirtAddr::new(1 << 42);
 /// AT_PLATFORM: the first machine with vector registers, without which the kernel does not start.
 pub const PLATFORM: &str = "z13";
 
+/// Nothing else in the auxiliary vector.
+pub const AUXILIARY: &[(u64, u64)] = &[];
+
 /// AT_HWCAP: Linux' bits (`asm/elf.h`), each by the facility that it stands for.
 pub fn hwcap() -> u64 {
     // Bits 0, 1 and 9: instructions of z/Architecture, its addressing, and all of each register.
