@@ -1,4 +1,4 @@
-//! Puts known bugs into the page tables, one at a time, and shows that a test sees each of them.
+//! Puts known bugs into the page tables and the sleeping locks, one at a time, and shows that a test sees each of them.
 //!
 //! `cargo test -p fallow --test pgtable_mutants -- --ignored --nocapture` (some minutes;
 //! `MUTANT='flush|group'` picks by name)
@@ -329,6 +329,51 @@ const MUTANTS: &[Mutant] = &[
         "",
         By::Loom,
         "the_last_count",
+        "Causality",
+    ),
+    mutant(
+        "a waiter looks before it stands in the line",
+        "../sync/wait.rs",
+        "            unsafe { self.line.lock().join(&waiter) };\n            if condition() {",
+        "            let now = condition();\n            unsafe { self.line.lock().join(&waiter) };\n            if now {",
+        By::Loom,
+        "no_wake_up_is_lost",
+        "deadlock",
+    ),
+    mutant(
+        "a wake-up between the look and the sleep is forgotten",
+        "../sync/wait.rs",
+        "            hooks::block(ctx, \"wait queue\", deadline);",
+        "            hooks::prepare_to_block(ctx);\n            hooks::block(ctx, \"wait queue\", deadline);",
+        By::Loom,
+        "no_wake_up_is_lost",
+        "deadlock",
+    ),
+    mutant(
+        "a wake-up for who gives up is lost",
+        "../sync/wait.rs",
+        "                self.wake_one();\n",
+        "",
+        By::Loom,
+        "a_wake_up_for_who_gives_up",
+        "deadlock",
+    ),
+    mutant(
+        "a mutex wakes before it is free",
+        "../sync/mutex.rs",
+        "        self.mutex.locked.store(false, Ordering::Release);\n        self.mutex.waiters.wake_one();",
+        "        self.mutex.waiters.wake_one();\n        self.mutex.locked.store(false, Ordering::Release);",
+        By::Loom,
+        "a_mutex_excludes",
+        "deadlock",
+    ),
+    mutant(
+        "a mutex is given back without release",
+        "../sync/mutex.rs",
+        "self.mutex.locked.store(false, Ordering::Release);",
+        "self.mutex.locked.store(false, Ordering::Relaxed);",
+        By::Loom,
+        "a_mutex_excludes",
         "Causality",
     ),
     mutant(

@@ -19,6 +19,8 @@ pub mod cell;
 pub mod context;
 pub mod hooks;
 pub mod latency;
+#[cfg(all(test, loom))]
+mod loom;
 pub mod mutex;
 pub mod percpu;
 pub mod preempt;
