@@ -95,7 +95,7 @@ const MUTANTS: &[Mutant] = &[
         "(used & !dead, 0))",
         By::Harm,
         "frag::explore",
-        "H",
+        "H3: given back while a fragment is live or pending",
     ),
     mutant(
         "the callback does not queue itself again",
@@ -104,7 +104,7 @@ const MUTANTS: &[Mutant] = &[
         "() if next.in_flight() => Owed::Nothing,",
         By::Harm,
         "frag::explore",
-        "covered",
+        "H15",
     ),
     mutant(
         "the page is given back while a fragment is pending",
@@ -113,7 +113,7 @@ const MUTANTS: &[Mutant] = &[
         "!self.any(|used, _| used)",
         By::Harm,
         "frag::explore",
-        "H",
+        "H3: given back while a fragment is live or pending",
     ),
     mutant(
         "an empty page is kept for reuse",
@@ -138,7 +138,7 @@ const MUTANTS: &[Mutant] = &[
         "pgtable/frag/state.rs",
         "!self.is_empty() && self.first_free().is_some()",
         "!self.is_empty() && !self.in_flight() && self.first_free().is_some()",
-        By::Harm,
+        By::Host,
         "frag::explore",
         "H8",
     ),
@@ -149,7 +149,7 @@ const MUTANTS: &[Mutant] = &[
         "Owed::FreePage",
         By::Harm,
         "frag::explore",
-        "H",
+        "H4: given back while listed",
     ),
     mutant(
         "the middle of the list is not unlinked",
