@@ -9,6 +9,8 @@ pub mod gather;
 pub mod heap;
 #[cfg(not(loom))]
 pub mod object;
+#[cfg(not(loom))]
+pub mod pagemap;
 pub mod pgtable;
 #[cfg(not(loom))]
 pub mod shared;
@@ -20,6 +22,8 @@ pub mod stats;
 pub mod testing;
 #[cfg(not(loom))]
 pub mod tracing;
+#[cfg(not(loom))]
+pub mod vma;
 
 #[cfg(not(loom))]
 mod global {

@@ -159,6 +159,16 @@ impl ObjectRef {
         Some(Kept(self))
     }
 
+    /// Keeps the object, for whoever holds the lock of an address space whose current version names it.
+    ///
+    /// # Safety
+    /// The current version names it.
+    pub(in crate::mm) unsafe fn keep_locked(self) -> Kept {
+        // SAFETY: some pages are counted (the caller).
+        unsafe { self.add(1) };
+        Kept(self)
+    }
+
     /// So many more pages are mapped.
     ///
     /// # Safety
@@ -242,4 +252,16 @@ pub(in crate::mm) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
     // SAFETY: new memory of the global allocator, of that layout.
     let boxed = unsafe { Box::from_raw(memory.as_ptr()) };
     Ok(Box::write(boxed, value))
+}
+
+/// An `Arc`, or ENOMEM. The standard library has no stable way to make one that may fail; so memory of
+/// its size is asked for and given back first, which leaves it at the head of this CPU's magazine, with
+/// interrupts off until it has been taken again.
+pub fn try_arc<T>(value: T) -> Result<Arc<T>, Errno> {
+    /// As large as what an `Arc` allocates.
+    #[repr(C)]
+    struct Inner<T>([usize; 2], MaybeUninit<T>);
+    let _irqs_off = crate::sync::IrqGuard::new();
+    drop(try_box(Inner::<T>([0; 2], MaybeUninit::uninit()))?);
+    Ok(Arc::new(value))
 }

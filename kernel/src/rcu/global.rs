@@ -1,6 +1,6 @@
 //! The kernel's RCU: the instance, and what the rest of the kernel calls.
 
-use super::head::{Deferred, HasRcuHead};
+use super::head::{Callback, Deferred, HasRcuHead, RcuHead};
 use super::instance::{Cookie, Environment, Rcu};
 use super::kernel::Kernel;
 use super::list::Lengths;
@@ -10,6 +10,7 @@ use crate::arch::{RCU_CPUS, rcu_cpu};
 use crate::sync::context::assert_may_sleep;
 use crate::sync::{IrqGuard, MaySleep};
 use alloc::boxed::Box;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The kernel's instance.
@@ -26,6 +27,17 @@ pub fn call<T: Deferred>(object: &'static T) {
 pub fn call_drop<T: HasRcuHead + Send + 'static>(object: Box<T>) {
     let _pin = IrqGuard::new();
     RCU.call_drop(rcu_cpu(), object);
+}
+
+/// Calls `callback(head)` after a grace period that begins after now, once, in a kernel thread with
+/// preemption off. In any context.
+///
+/// # Safety
+/// As [`Rcu::call_raw`]: the object around the head lives until its callback runs.
+pub unsafe fn call_raw(head: NonNull<RcuHead>, callback: Callback) {
+    let _pin = IrqGuard::new();
+    // SAFETY: interrupts are off; the rest is the caller's promise.
+    unsafe { RCU.call_raw(rcu_cpu(), head, callback) };
 }
 
 /// A cookie to ask later whether a grace period has passed since now. It asks for none.

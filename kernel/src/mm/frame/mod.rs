@@ -390,6 +390,11 @@ impl FrameAllocator {
         self.reclaim.add(hook)
     }
 
+    /// All frames that it was given.
+    pub fn managed(&self) -> usize {
+        self.managed.load(Ordering::Relaxed)
+    }
+
     /// How many frames are where. Exact while nobody allocates or frees.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { managed: self.managed.load(Ordering::Relaxed), ..Counts::default() };

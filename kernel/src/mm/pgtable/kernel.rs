@@ -9,6 +9,7 @@ use crate::arch::PAGE_SIZE;
 use crate::cpus::CpuSet;
 use crate::mm::cache::ObjectCache;
 use crate::mm::frame::{FrameAllocator, Kind, Request};
+use crate::mm::shared::SharedFrames;
 use crate::rcu;
 use crate::sync::MaySleep;
 use core::ptr::NonNull;
@@ -81,11 +82,13 @@ impl TablePages {
 
 /// The kernel's memory for page tables.
 pub struct KernelMemory {
-    pages: TablePages,
+    pages: &'static TablePages,
+    shared: &'static SharedFrames,
 }
 
 static DESCRIPTORS: ObjectCache<PtPage> = ObjectCache::new("page-table pages", crate::mm::frames());
-static MEMORY: KernelMemory = KernelMemory { pages: TablePages::new(crate::mm::frames(), &DESCRIPTORS) };
+static PAGES: TablePages = TablePages::new(crate::mm::frames(), &DESCRIPTORS);
+static MEMORY: KernelMemory = KernelMemory::new(&PAGES, crate::mm::shared_frames());
 
 /// The kernel's memory for page tables.
 pub fn memory() -> &'static KernelMemory {
@@ -93,6 +96,11 @@ pub fn memory() -> &'static KernelMemory {
 }
 
 impl KernelMemory {
+    /// Tables out of these pages; pages that are mapped are these frames.
+    pub const fn new(pages: &'static TablePages, shared: &'static SharedFrames) -> Self {
+        Self { pages, shared }
+    }
+
     /// Bytes of all page-table pages there are, used or spare.
     pub fn table_bytes(&self) -> usize {
         self.pages.bytes()
@@ -101,10 +109,10 @@ impl KernelMemory {
 
 impl PageSource<WORDS> for KernelMemory {
     fn new_page(&self, bytes: usize, ctx: Option<&mut MaySleep>) -> Option<&'static PtPage> {
-        memory().pages.new_page(bytes, ctx)
+        self.pages.new_page(bytes, ctx)
     }
     fn free_page(&self, page: &'static PtPage) {
-        memory().pages.free_page(page);
+        self.pages.free_page(page);
     }
     fn call_rcu(&self, page: &'static PtPage) {
         rcu::call(page);
@@ -123,7 +131,7 @@ impl Memory for KernelMemory {
     fn free_data(&self, pages: &[PhysAddr]) {
         for page in pages {
             // SAFETY: `map` was given the reference; unmapped, it is ours.
-            unsafe { crate::mm::shared_frames().put(Pfn::containing(*page)) };
+            unsafe { self.shared.put(Pfn::containing(*page)) };
         }
     }
     fn free_data_later(&self, pages: &[PhysAddr]) {

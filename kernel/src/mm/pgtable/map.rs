@@ -48,6 +48,12 @@ impl<F: PagingFormat> PageTable<F> {
     /// Gives the pages of the range that access. When it returns no CPU uses a right that was taken
     /// away.
     pub fn protect(&self, range: Range<VirtAddr>, access: Access, ctx: &MaySleep) {
+        self.change(range, ctx, |page| Page { access, ..page });
+    }
+
+    /// Gives the pages of the range the access and the soft bits that `change` wants; their frames stay.
+    /// The same holds when it returns.
+    pub fn change(&self, range: Range<VirtAddr>, ctx: &MaySleep, change: impl Fn(Page) -> Page) {
         debug_assert!(Self::covers(&range));
         let mut gather = TlbGather::new(self);
         let mut at = range.start;
@@ -64,14 +70,12 @@ impl<F: PagingFormat> PageTable<F> {
                     let stop = path.end().base.get().saturating_add(leaf.table_span()).min(range.end.get());
                     let mut at = path.va;
                     while at.get() < stop && !gather.is_full() {
-                        if let Some(page) = guard.page(leaf.index(at))
-                            && guard.set_access(
-                                self.space,
-                                leaf.index(at),
-                                Page { access: access.normal(), ..page },
-                            )
-                        {
-                            gather.changed(at);
+                        if let Some(page) = guard.page(leaf.index(at)) {
+                            let wanted = change(page);
+                            let wanted = Page { access: wanted.access.normal(), ..wanted };
+                            if wanted != page && guard.set_access(self.space, leaf.index(at), wanted) {
+                                gather.changed(at);
+                            }
                         }
                         at = VirtAddr::new(at.get() + (1 << F::PAGE_SHIFT));
                     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  populate, map, protect, unmap, remap      writers: under the lock of the table
+//!  slot, copy                                the same for page faults and for fork
 //!  walk                                      the one walker, for readers and writers
 //!  table     TableRef loads, TableGuard stores
 //!  detach -> gather -> scheme                the end of a table, in four moves
@@ -26,6 +27,7 @@
 //! 5. Unlinked, flushed on every CPU, given to the scheme, freed: in this order, by types (H29-H31).
 
 pub mod audit;
+mod copy;
 pub mod counters;
 pub mod detach;
 pub mod frag;
@@ -41,6 +43,7 @@ mod page_table;
 mod populate;
 mod remap;
 pub mod scheme;
+pub mod slot;
 pub mod table;
 mod unmap;
 #[cfg(not(loom))]
@@ -58,6 +61,7 @@ mod testing;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use copy::Copied;
 pub use layout::Layout;
 pub use page_table::PageTable;
 

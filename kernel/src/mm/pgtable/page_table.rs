@@ -164,6 +164,11 @@ impl<F: PagingFormat> PageTable<F> {
         self.table_bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether there is any table but the root.
+    pub fn has_tables(&self) -> bool {
+        self.table_bytes() != self.packing(0).fragment_bytes()
+    }
+
     /// Whether the range is one that may be mapped: aligned to pages, not beyond the space.
     pub fn covers(range: &Range<VirtAddr>) -> bool {
         let page = 1 << F::PAGE_SHIFT;

@@ -124,6 +124,11 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
         }
     }
 
+    /// The first entry from `from` on that is a page's.
+    pub(super) fn first_page(self, from: usize) -> Option<usize> {
+        (from..self.entries()).find(|&index| matches!(self.load(index), Entry::Page(_)))
+    }
+
     /// Whether all entries are empty.
     fn is_empty(self) -> bool {
         (0..self.entries()).all(|index| self.raw(index) == F::empty(self.level))

@@ -4,7 +4,7 @@ use super::PageTable;
 use super::scheme::Reader;
 use super::walk::{Next, Path, STEPS};
 use crate::addr::VirtAddr;
-use crate::arch::paging::{self, PagingFormat};
+use crate::arch::paging::{self, Page, PagingFormat};
 use crate::mm::gather::TlbGather;
 use crate::sync::MaySleep;
 use core::ops::Range;
@@ -13,18 +13,51 @@ impl<F: PagingFormat> PageTable<F> {
     /// Unmaps the pages of the range and frees them, and the tables that are empty by it. When it
     /// returns no CPU translates to them. It allocates nothing and cannot fail.
     pub fn unmap(&self, range: Range<VirtAddr>, ctx: &MaySleep) {
-        debug_assert!(Self::covers(&range));
-        self.unmap_with(range, || self.reader(ctx));
+        self.unmap_each([range], ctx, &mut |_| ());
+    }
+
+    /// The same for several ranges, with as few flushes as possible. Each page is shown when it has been
+    /// taken out.
+    pub fn unmap_each(
+        &self,
+        ranges: impl IntoIterator<Item = Range<VirtAddr>>,
+        ctx: &MaySleep,
+        each: &mut impl FnMut(Page),
+    ) {
+        let mut gather = TlbGather::new(self);
+        for range in ranges {
+            debug_assert!(Self::covers(&range));
+            self.unmap_with(range, true, || self.reader(ctx), &mut gather, each);
+        }
+        gather.flush();
+    }
+
+    /// The same, and the tables stay: something is about to be mapped there.
+    pub fn clear_each(&self, range: Range<VirtAddr>, ctx: &MaySleep, each: &mut impl FnMut(Page)) {
+        let mut gather = TlbGather::new(self);
+        self.unmap_with(range, false, || self.reader(ctx), &mut gather, each);
+        gather.flush();
     }
 
     /// Unmaps everything, for the end of the address space.
     pub(super) fn unmap_all(&mut self) {
+        if !self.has_tables() {
+            return;
+        }
         let all = VirtAddr::new(0)..VirtAddr::new(paging::space_bytes::<F>());
-        self.unmap_with(all, Reader::exclusive);
+        let mut gather = TlbGather::new(self);
+        self.unmap_with(all, true, Reader::exclusive, &mut gather, &mut |_| ());
+        gather.flush();
     }
 
-    fn unmap_with<'ctx>(&self, range: Range<VirtAddr>, reader: impl Fn() -> Reader<'ctx>) {
-        let mut gather = TlbGather::new(self);
+    fn unmap_with<'ctx>(
+        &self,
+        range: Range<VirtAddr>,
+        detach: bool,
+        reader: impl Fn() -> Reader<'ctx>,
+        gather: &mut TlbGather<'_, F>,
+        each: &mut impl FnMut(Page),
+    ) {
         let mut at = range.start;
         while at < range.end {
             // Between two sections: a flush may take long, and some schemes wait in it.
@@ -34,15 +67,21 @@ impl<F: PagingFormat> PageTable<F> {
             at = match self.next_leaf(&reader, at, range.end, &mut steps) {
                 Next::Done => break,
                 Next::Resume(at) => at,
-                Next::Leaf(path) => self.unmap_leaf(&path, range.end, &mut gather),
+                Next::Leaf(path) => self.unmap_leaf(&path, range.end, detach, gather, each),
             };
         }
-        gather.flush();
     }
 
     /// Empties the part of one leaf table that lies in the range, as far as the gather has room, and
     /// detaches what is empty then. Gives the address at which to go on.
-    fn unmap_leaf(&self, path: &Path<'_, F>, end: VirtAddr, gather: &mut TlbGather<'_, F>) -> VirtAddr {
+    fn unmap_leaf(
+        &self,
+        path: &Path<'_, F>,
+        end: VirtAddr,
+        detach: bool,
+        gather: &mut TlbGather<'_, F>,
+        each: &mut impl FnMut(Page),
+    ) -> VirtAddr {
         let leaf = &F::LEVELS[paging::last::<F>()];
         let stop = path.end().base.get().saturating_add(leaf.table_span()).min(end.get());
         let mut at = path.va;
@@ -50,12 +89,13 @@ impl<F: PagingFormat> PageTable<F> {
             let Some(guard) = path.end().lock(self.memory) else { return at };
             while at.get() < stop && !gather.is_full() {
                 if let Some(page) = guard.clear_page(self.space, leaf.index(at)) {
+                    each(page);
                     gather.page(at, page.addr);
                 }
                 at = VirtAddr::new(at.get() + (1 << F::PAGE_SHIFT));
             }
         }
-        if at.get() == stop {
+        if detach && at.get() == stop {
             self.prune(path, gather);
         }
         at

@@ -31,11 +31,13 @@ pub(super) fn interrupt(cpus: CpuSet) {
     }
 }
 
-/// This CPU is in no section with interrupts off. Called by the handler of interrupts from other
+/// This CPU is in no section with interrupts off, and has no dead address space active. Called by the handler of interrupts from other
 /// CPUs.
 pub fn answer() {
     let guard = IrqGuard::new();
     let request = ASKED.load(Ordering::SeqCst);
+    // What was asked for may be that this CPU leaves a dead address space.
+    crate::mm::space::leave_dying();
     // Release: pairs with the Acquire in `interrupt`.
     ANSWERED[guard.cpu() % MAX_CPUS].fetch_max(request, Ordering::Release);
 }

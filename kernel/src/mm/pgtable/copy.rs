@@ -1,0 +1,93 @@
+//! Copying the pages of one address space's tables into another's: fork.
+//!
+//! Table by table: the locks of the two are taken once for all entries of a table. The new tables are
+//! nobody else's yet, so theirs is never waited for.
+
+use super::PageTable;
+use super::table::{lock_both, run_entries};
+use super::walk::{Next, STEPS};
+use crate::addr::VirtAddr;
+use crate::arch::paging::{self, Page, PagingFormat};
+use crate::error::Errno;
+use crate::sync::MaySleep;
+use core::ops::Range;
+
+/// What becomes of a page that is copied.
+pub struct Copied {
+    /// What stays here.
+    pub here: Page,
+    /// What the other gets; it has a reference of its own.
+    pub there: Page,
+}
+
+impl<F: PagingFormat> PageTable<F> {
+    /// Shows each page of the range to `copy`, which takes a reference for the other tables. ENOMEM: the
+    /// other tables have a part of the pages. Rights that were taken away may still be used by other
+    /// CPUs until [`forget_all`](Self::forget_all); true if there are any.
+    pub fn copy_range(
+        &self,
+        other: &Self,
+        range: Range<VirtAddr>,
+        ctx: &mut MaySleep,
+        copy: &mut impl FnMut(Page) -> Copied,
+    ) -> Result<bool, Errno> {
+        let leaf = &F::LEVELS[paging::last::<F>()];
+        let page_bytes = 1 << F::PAGE_SHIFT;
+        let mut flush = false;
+        let mut at = range.start;
+        while at < range.end {
+            let mut wanted = None;
+            {
+                let reader = self.reader(ctx);
+                let mut steps = STEPS;
+                match self.next_leaf(&reader, at, range.end, &mut steps) {
+                    Next::Done => break,
+                    Next::Resume(next) => at = next,
+                    Next::Leaf(path) => {
+                        at = path.va;
+                        let source = path.end();
+                        match other.leaf(&reader, at) {
+                            // A table for the other only if there is something to put into it.
+                            None => match source.table.first_page(leaf.index(at)) {
+                                Some(index) => {
+                                    let first = source.base.get() + index as u64 * leaf.entry_span();
+                                    at = VirtAddr::new(first).align_down(page_bytes);
+                                    wanted = (at < range.end).then_some(at);
+                                }
+                                None => {
+                                    at = VirtAddr::new(source.base.get().saturating_add(leaf.table_span()))
+                                }
+                            },
+                            Some(target) => {
+                                let both = lock_both(source, target.end(), self.memory);
+                                let Some(both) = both else { continue };
+                                let stop = source.base.get().saturating_add(leaf.table_span());
+                                let stop = stop.min(range.end.get());
+                                while at.get() < stop {
+                                    let index = leaf.index(at);
+                                    if let Some(page) = both.source.page(index) {
+                                        let Copied { here, there } = copy(page);
+                                        if here != page {
+                                            flush |= both.source.set_access(self.space, index, here);
+                                        }
+                                        both.target.publish(index, run_entries::<F>(there));
+                                    }
+                                    at = VirtAddr::new(at.get() + page_bytes);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            if let Some(va) = wanted {
+                other.populate(va, ctx)?;
+            }
+        }
+        Ok(flush)
+    }
+
+    /// Makes all CPUs forget all they know of this address space.
+    pub fn forget_all(&self) {
+        super::hardware::flush_all(self.space);
+    }
+}
