@@ -255,14 +255,19 @@ pub fn flush_all(space: Space) {
     });
 }
 
-fn access(va: VirtAddr, write: bool) -> Result<*mut u64, Fault> {
+/// Where an address is in memory, through this CPU's buffers.
+pub(super) fn translate(va: VirtAddr, write: bool) -> Result<PhysAddr, Fault> {
     let (machine, number) = here();
     let mut cpu = machine.cpu(number);
     let name = "simulated translation fault";
     match machine.translate(&mut cpu, va.get(), write) {
-        Ok(at) => Ok(mmu::linear(PhysAddr::new(at)).cast()),
+        Ok(at) => Ok(PhysAddr::new(at)),
         Err(kind) => Err(Fault { kind, name, address: Some(va) }),
     }
+}
+
+fn access(va: VirtAddr, write: bool) -> Result<*mut u64, Fault> {
+    Ok(mmu::linear(translate(va, write)?).cast())
 }
 /// Through this CPU's buffers.
 pub fn user_load(va: VirtAddr) -> Result<u64, Fault> {

@@ -57,7 +57,7 @@ mod loom;
 #[cfg(all(test, not(loom)))]
 mod model;
 #[cfg(all(test, not(loom)))]
-mod testing;
+pub(in crate::mm) mod testing;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
