@@ -20,12 +20,14 @@
 pub mod access;
 pub mod anonymous;
 pub mod attr;
+pub mod boot;
 pub mod buffer;
 pub mod change;
 pub mod context;
 pub mod device;
 pub mod fdtable;
 pub mod file;
+pub mod initramfs;
 pub mod inode;
 pub mod locks;
 pub mod mount;

@@ -13,6 +13,7 @@ use crate::sync::{MaySleep, Once, SpinLock};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use arrayvec::ArrayVec;
 use core::any::Any;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -213,6 +214,38 @@ impl Mount {
             index += 1;
         }
     }
+}
+
+/// More kinds than there are.
+const KINDS: usize = 8;
+
+static KINDS_KNOWN: SpinLock<ArrayVec<&'static dyn FileSystemType, KINDS>> =
+    SpinLock::new(&locks::DRIVERS, ArrayVec::new_const());
+
+/// Makes a kind of file system known to `mount`.
+pub fn register(kind: &'static dyn FileSystemType) -> Result<(), Errno> {
+    let mut kinds = KINDS_KNOWN.lock();
+    if kinds.iter().any(|known| known.name() == kind.name()) {
+        return Err(Errno::EBUSY);
+    }
+    kinds.try_push(kind).map_err(|_| Errno::ENOMEM)
+}
+
+/// Calls `visit` with the name of each kind: for `/proc/filesystems`.
+pub fn for_each_kind(mut visit: impl FnMut(&'static str)) {
+    let kinds = KINDS_KNOWN.lock().clone();
+    kinds.iter().for_each(|kind| visit(kind.name()));
+}
+
+/// A file system of that kind, to be mounted. ENODEV if the kind is not known.
+pub fn filesystem(
+    ctx: &mut MaySleep,
+    kind: &[u8],
+    source: &[u8],
+    options: &[u8],
+) -> Result<Arc<dyn FileSystem>, Errno> {
+    let known = KINDS_KNOWN.lock().iter().find(|known| known.name().as_bytes() == kind).copied();
+    known.ok_or(Errno::ENODEV)?.mount(ctx, source, options)
 }
 
 static ROOT: Once<Place> = Once::new();

@@ -31,6 +31,16 @@ impl Node {
         }
     }
 
+    /// Makes these its bytes, if it has none.
+    pub(in crate::fs) fn set_archived(&self, ctx: &mut MaySleep, bytes: &'static [u8]) -> Result<(), Errno> {
+        let (_, contents) = self.file()?;
+        let mut contents = contents.lock(ctx);
+        if contents.size() == 0 {
+            *contents = Contents::of_archive(bytes);
+        }
+        Ok(())
+    }
+
     /// `truncate`.
     pub(super) fn resize(&self, ctx: &mut MaySleep, size: u64) -> Result<(), Errno> {
         let (whole, contents) = self.file()?;

@@ -18,7 +18,7 @@ pub mod node;
 pub mod page;
 pub mod rename;
 #[cfg(test)]
-mod tests;
+pub(in crate::fs) mod tests;
 pub mod usage;
 
 pub use fs::{Options, Tmpfs, TmpfsType};

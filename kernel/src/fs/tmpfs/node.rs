@@ -201,7 +201,7 @@ impl Node {
     }
 
     /// Makes something here; `archived` is what a file begins with.
-    pub(super) fn make_node(
+    pub(in crate::fs) fn make_node(
         &self,
         ctx: &mut MaySleep,
         name: &[u8],
