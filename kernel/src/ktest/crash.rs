@@ -1,8 +1,10 @@
 //! Crashes on request, `fallow.crash=HOW`: the panic's report, and the runner's verdicts, are
 //! tested from outside with these.
 
-use crate::arch::current::{cpu, mmu};
+use crate::arch::current::{cpu, mmu, samples};
+use crate::arch::paging::Access;
 use crate::cpus::CpuSet;
+use crate::ktest::programs;
 use crate::log;
 use crate::mm;
 use crate::mm::frame::{Kind, Request};
@@ -50,6 +52,7 @@ const WAYS: &[Way] = &[
         }
         panic!("while a CPU holds the console");
     }),
+    ("panic-program", panic_beside_program),
     ("double-panic", |ctx| {
         if !alone() {
             let one = || {
@@ -170,6 +173,20 @@ fn on_two_cpus(ctx: &mut MaySleep, there: fn(), here: fn()) -> ! {
     loop {
         sched::sleep(ctx, 1_000_000_000);
     }
+}
+
+/// Panics on the first CPU while the last is in a program that never calls.
+fn panic_beside_program(ctx: &mut MaySleep) {
+    let last = sched::online_cpus().iter().last();
+    let started = programs::start(samples::samples().spin, last, ctx, |entered, _| {
+        entered.program.map(programs::DATA, Access::RW, &[], entered.ctx)?;
+        entered.answer(programs::DATA.get())
+    });
+    let Ok(running) = started else { panic!("no program") };
+    while running.program.returns() == 0 {
+        sched::sleep(ctx, sched::TICK);
+    }
+    on_two_cpus(ctx, || (), || panic!("while a program runs"));
 }
 
 fn alone() -> bool {

@@ -33,6 +33,11 @@ pub(super) fn registers(frame: &TrapFrame) {
 /// What a CPU was doing when it was interrupted.
 pub(super) fn frame(frame: &TrapFrame) {
     registers(frame);
+    if frame.is_user() {
+        // Its addresses say nothing here.
+        log::raw(format_args!("  in a program\n"));
+        return;
+    }
     log::raw(format_args!("  in {}\n", Code::at(frame.pc())));
     let mut first = true;
     trace(&mut |visit| {

@@ -13,7 +13,7 @@ use crate::stop;
 const SILENCE: u64 = 20;
 
 /// What `fallow.crash=` does, and what the panic's message must name.
-const CRASHES: [(&str, &str); 15] = [
+const CRASHES: [(&str, &str); 16] = [
     ("panic", "as the command line asks"),
     ("null-read", "null"),
     ("null-write", "null"),
@@ -27,6 +27,7 @@ const CRASHES: [(&str, &str); 15] = [
     ("nested-panic", ""),
     ("panic-other", "on another CPU"),
     ("panic-locked", "holds the console"),
+    ("panic-program", "while a program runs"),
     ("double-panic", "the "),
     ("oom", "memory"),
 ];
@@ -101,11 +102,13 @@ fn panics(
     Ok(())
 }
 
-/// Whether the panic's text has a back trace of that CPU with the name of a function of the kernel.
+/// Whether the panic's text has a back trace of that CPU with the name of a function of the kernel, or
+/// says that it was in a program.
 fn traced(lines: &[String], cpu: u32) -> bool {
     let panic = lines.iter().skip_while(|line| !line.contains("Kernel panic - not syncing")).skip(1);
     let own = panic.skip_while(|line| !line.starts_with(&format!("CPU {cpu}, "))).skip(1);
-    own.take_while(|line| !line.starts_with("---")).any(|line| line.contains("fallow::"))
+    own.take_while(|line| !line.starts_with("---"))
+        .any(|line| line.contains("fallow::") || line == "  in a program")
 }
 
 fn silent(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
@@ -135,6 +138,8 @@ mod tests {
                    fallow::late";
         let lines: Vec<String> = log.lines().map(Into::into).collect();
         assert!(traced(&lines, 1));
+        let in_program = lines.iter().map(|line| line.replace("  0x1234", "  in a program"));
+        assert!(traced(&in_program.collect::<Vec<_>>(), 0));
         assert!(!traced(&lines, 0), "an address is no name, and what comes behind is not its own");
         assert!(!traced(&lines, 2));
     }
