@@ -183,7 +183,9 @@ impl<F: PagingFormat> Run<F> {
 }
 
 fn model<F: PagingFormat>(layout: Layout, scheme: &'static dyn Scheme) {
-    let config = Config { cases: 40, failure_persistence: None, ..Config::default() };
+    // 40, or more where PROPTEST_CASES asks for more than usual.
+    let cases = 40.max(Config::default().cases / 64);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let memory = TestMemory::new(16);
     let result = TestRunner::new(config).run(&proptest::collection::vec(op(), 1..60), |ops| {
         let mut bench = Bench::<F>::on(memory);
