@@ -168,7 +168,7 @@ fn threads_share_without_overlap() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..Default::default() })]
 
     /// Any sequence: no object is handed out twice, what is written stays, all comes back.
     #[test]

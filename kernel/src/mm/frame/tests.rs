@@ -255,7 +255,7 @@ fn a_frame_in_a_cache_is_found() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..Default::default() })]
 
     /// Any sequence of requests: blocks are aligned, lie in managed memory, never overlap, and when
     /// all are freed the memory is whole.

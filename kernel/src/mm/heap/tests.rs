@@ -163,7 +163,7 @@ fn threads_share_without_overlap() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 5, failure_persistence: None, ..Default::default() })]
 
     /// Any sequence of layouts: aligned, apart, contents stay, failures injected anywhere are nulls,
     /// all comes back.
