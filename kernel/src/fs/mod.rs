@@ -7,6 +7,7 @@
 //! * [`mount`]: which file system stands where; [`walk`]: from a path to an inode.
 //! * [`buffer`]: [`Dest`] and [`Source`], where bytes go and come from: a program's memory or a slice.
 //! * [`poll`]: waiting for one of several files. [`pipe`]: pipes.
+//! * [`tty`]: terminals. [`procfs`]: `/proc`.
 //! * [`tmpfs`]: files in memory; [`initramfs`]: the archive that fills the first one.
 //!
 //! There is no cache of names ("dentries"). Every file system here lies in memory: a lookup in one of
@@ -36,6 +37,8 @@ pub mod open;
 pub mod pipe;
 pub mod poll;
 pub mod tmpfs;
+pub mod procfs;
+pub mod tty;
 pub mod walk;
 
 pub use access::Access;
