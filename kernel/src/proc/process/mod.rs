@@ -3,7 +3,7 @@
 //! * [`state`]: [`Process`], what the threads of a program share; [`task`]: [`Task`], one of them.
 //! * [`current`]: the running task, and waiting that a signal ends.
 //! * [`tree`]: the lock over families and groups; [`table`]: all tasks by number; [`pid`]: the numbers.
-//! * [`group`]: process groups and sessions. [`creds`], [`limits`]: what a process may.
+//! * [`group`]: process groups and sessions; [`job`]: what a terminal asks about them. [`creds`], [`limits`]: what a process may.
 //! * [`signal`]: signals.
 //!
 //! # Who keeps what alive
@@ -19,6 +19,7 @@
 pub mod creds;
 pub mod current;
 pub mod group;
+pub mod job;
 pub mod limits;
 pub mod pid;
 pub mod signal;
