@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 /// The layers from the top down. A file may name modules of its own layer and of those below.
 /// The first prefix that a file's path (below `src`, without `.rs`) begins with is its layer.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("composition", &["main", "kernel", "lib", "ktest", "panic", "exit", "log"]),
+    ("composition", &["main", "kernel", "lib", "ktest", "panic", "exit"]),
     ("system calls", &["syscall"]),
     // Each uses the other: a process has files, and /proc shows processes.
     ("files and processes", &["fs", "proc/process", "proc/elf"]),
     ("threads", &["proc"]),
-    ("what is typed", &["console"]),
+    ("the console", &["console", "log"]),
     ("memory", &["mm"]),
     ("rcu", &["rcu"]),
     ("events", &["trace"]),

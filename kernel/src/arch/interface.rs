@@ -71,6 +71,11 @@ const _: fn() -> ! = current::power::off;
 /// Ends the machine as a panic does; QEMU's exit status is not 0 where the machine has one.
 const _: fn() -> ! = current::power::fail;
 
+// random: true random numbers.
+const _: &str = current::random::NAME;
+/// Fills with numbers that nobody can guess. False: the machine has none.
+const _: fn(&mut [u8]) -> bool = current::random::fill;
+
 // context: threads in the kernel.
 /// What is saved of a thread that does not run (callee-saved registers are on its stack).
 type Context = current::context::Context;

@@ -1,7 +1,8 @@
 //! The order of the locks of files.
 //!
 //! ```text
-//! 12  position          an open file's position: held over a read or write at it
+//! 11  position          an open file's position: held over a read or write at it
+//! 12  text              the text of a file of /proc or /sys: held while it is made and read
 //! 13  renaming          one for all file systems: who moves a directory, or two names at once
 //! 14  directory         the names in one directory; 15 and 16: a second and a third one's
 //! 17  contents          one file's bytes: held over a read or write, also while it touches a
@@ -18,7 +19,9 @@
 use crate::sync::{LockClass, Rank};
 
 /// An open file's position.
-pub const POSITION: LockClass = LockClass::new("file position", Rank::new(12));
+pub const POSITION: LockClass = LockClass::new("file position", Rank::new(11));
+/// A made text.
+pub const TEXT: LockClass = LockClass::new("text of a file", Rank::new(12));
 /// Moving directories.
 pub const RENAMING: LockClass = LockClass::new("renaming", Rank::new(13));
 /// A directory's names.

@@ -7,7 +7,7 @@
 //! * [`mount`]: which file system stands where; [`walk`]: from a path to an inode.
 //! * [`buffer`]: [`Dest`] and [`Source`], where bytes go and come from: a program's memory or a slice.
 //! * [`poll`]: waiting for one of several files. [`pipe`]: pipes.
-//! * [`tty`]: terminals. [`procfs`]: `/proc`.
+//! * [`tty`]: terminals. [`dev`]: other devices. [`procfs`]: `/proc`.
 //! * [`tmpfs`]: files in memory; [`initramfs`]: the archive that fills the first one.
 //!
 //! There is no cache of names ("dentries"). Every file system here lies in memory: a lookup in one of
@@ -25,6 +25,7 @@ pub mod boot;
 pub mod buffer;
 pub mod change;
 pub mod context;
+pub mod dev;
 pub mod device;
 pub mod fdtable;
 pub mod file;
@@ -38,6 +39,7 @@ pub mod pipe;
 pub mod poll;
 pub mod tmpfs;
 pub mod procfs;
+pub mod pseudo;
 pub mod tty;
 pub mod walk;
 

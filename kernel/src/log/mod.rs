@@ -79,6 +79,14 @@ pub fn raw(text: fmt::Arguments<'_>) {
     let _ = writer.write_fmt(text);
 }
 
+/// Bytes of programs, as they are but for line ends: a terminal's output. In one piece.
+pub fn bytes(bytes: &[u8]) {
+    let console = lock::lock();
+    if console.is_heard() {
+        crate::arch::current::console::write(bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Stamp;

@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod mmu;
 pub mod power;
 pub mod probe;
+pub mod random;
 pub mod samples;
 pub mod signal;
 pub mod space;

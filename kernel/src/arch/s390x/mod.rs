@@ -24,6 +24,7 @@ pub mod mmu;
 pub mod power;
 pub mod probe;
 mod psw;
+pub mod random;
 pub mod samples;
 mod sclp;
 mod setup;

@@ -1,1 +1,5 @@
-//! /proc
+//! `/proc`.
+//!
+//! * [`format`](mod@format): what each file looks like.
+
+pub mod format;

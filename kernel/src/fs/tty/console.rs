@@ -6,7 +6,7 @@ use crate::arch::try_arc;
 use crate::console::{self, Typed};
 use crate::error::Errno;
 use crate::fs::file::{File, FileOps, Ioctl, OpenFlags};
-use crate::fs::{DevNo, Dest, Events, PollTable, Source, device};
+use crate::fs::{Dest, DevNo, Events, PollTable, Source, device};
 use crate::proc::process::try_current;
 use crate::proc::thread::Spawn;
 use crate::sync::{MaySleep, Once};
@@ -80,10 +80,22 @@ impl FileOps for OpenTty {
     fn has_positions(&self) -> bool {
         false
     }
-    fn read(&self, ctx: &mut MaySleep, file: &File, _at: &mut u64, into: &mut Dest<'_>) -> Result<usize, Errno> {
+    fn read(
+        &self,
+        ctx: &mut MaySleep,
+        file: &File,
+        _at: &mut u64,
+        into: &mut Dest<'_>,
+    ) -> Result<usize, Errno> {
         self.0.read(ctx, file.nonblocking(), into)
     }
-    fn write(&self, ctx: &mut MaySleep, file: &File, _at: &mut u64, from: &mut Source<'_>) -> Result<usize, Errno> {
+    fn write(
+        &self,
+        ctx: &mut MaySleep,
+        file: &File,
+        _at: &mut u64,
+        from: &mut Source<'_>,
+    ) -> Result<usize, Errno> {
         self.0.write(ctx, file.nonblocking(), from)
     }
     fn poll(&self, _ctx: &mut MaySleep, _file: &File, table: &mut PollTable) -> Events {

@@ -165,7 +165,8 @@ impl Tty {
             self.control.release(owner);
         }
         // Of two sessions that want it one gets it.
-        let claim = self.control.session.compare_exchange(0, session.id(), Ordering::Relaxed, Ordering::Relaxed);
+        let claim =
+            self.control.session.compare_exchange(0, session.id(), Ordering::Relaxed, Ordering::Relaxed);
         if claim.is_err() {
             return Err(Errno::EPERM);
         }

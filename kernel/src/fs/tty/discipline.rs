@@ -170,11 +170,8 @@ impl Discipline {
     }
 
     fn signal_of(&self, byte: u8) -> Option<Signal> {
-        let keys = [
-            (raw::VINTR, Signal::Interrupt),
-            (raw::VQUIT, Signal::Quit),
-            (raw::VSUSP, Signal::Suspend),
-        ];
+        let keys =
+            [(raw::VINTR, Signal::Interrupt), (raw::VQUIT, Signal::Quit), (raw::VSUSP, Signal::Suspend)];
         let is_key = |&&(key, _): &&(u32, Signal)| self.settings.is_key(byte, key);
         self.settings.local(raw::ISIG).then(|| keys.iter().find(is_key).map(|&(_, signal)| signal))?
     }
@@ -194,10 +191,7 @@ impl Discipline {
                 self.begin_line();
                 screen.put(b"^\x08");
             }
-        } else if is_extended
-            && self.settings.local(raw::ECHO)
-            && self.settings.is_key(byte, raw::VREPRINT)
-        {
+        } else if is_extended && self.settings.local(raw::ECHO) && self.settings.is_key(byte, raw::VREPRINT) {
             self.reprint(byte, screen);
         } else if byte == b'\n' {
             if self.settings.local(raw::ECHO) || self.settings.local(raw::ECHONL) {

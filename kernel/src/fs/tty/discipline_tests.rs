@@ -236,8 +236,11 @@ fn output_stops_and_goes_on() {
 
 #[test]
 fn raw_mode_hands_keys_out_as_they_come() {
-    let mut tty =
-        Terminal::with((0, raw::ICRNL | raw::IXON), (0, raw::OPOST), (0, raw::ICANON | raw::ECHO | raw::ISIG));
+    let mut tty = Terminal::with(
+        (0, raw::ICRNL | raw::IXON),
+        (0, raw::OPOST),
+        (0, raw::ICANON | raw::ECHO | raw::ISIG),
+    );
     tty.type_in(b"\x03\r\x7f\x04\x13");
     assert_eq!(tty.discipline.readable(), 5);
     assert!(tty.discipline.is_readable());

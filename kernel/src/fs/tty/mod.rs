@@ -26,9 +26,9 @@ mod screen;
 pub mod termios;
 mod transfer;
 
+use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::fs::DevNo;
-use crate::arch::try_arc;
 use crate::sync::{LockClass, MaySleep, Mutex, Rank, WaitQueue};
 use alloc::sync::Arc;
 use control::Control;

@@ -91,8 +91,7 @@ impl Column {
                 screen.put(&[byte]);
             }
             _ => {
-                let byte =
-                    if settings.output(raw::OLCUC) { byte.to_ascii_uppercase() } else { byte };
+                let byte = if settings.output(raw::OLCUC) { byte.to_ascii_uppercase() } else { byte };
                 let is_inner = settings.input(raw::IUTF8) && is_continuation(byte);
                 if !is_control(byte) && !is_inner {
                     self.0 += 1;

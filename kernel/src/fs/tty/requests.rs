@@ -20,7 +20,7 @@ impl Tty {
     /// `ioctl`.
     pub(super) fn request(self: &Arc<Self>, ctx: &mut MaySleep, request: &Ioctl<'_>) -> Result<u64, Errno> {
         let at = VirtAddr::new(request.argument);
-        let mut put = |ctx: &mut MaySleep, bytes: &[u8]| request.memory.write(ctx, at, bytes);
+        let put = |ctx: &mut MaySleep, bytes: &[u8]| request.memory.write(ctx, at, bytes);
         match request.command {
             ioctl::TCGETS => {
                 let settings = self.with(ctx, |line, _| *line.settings());

@@ -20,14 +20,8 @@ const _: () = assert!(SIZE == SPEEDS || SIZE == SPEEDS + 8, "no termios of Linux
 const INPUT: u32 = raw::ICRNL | raw::IXON;
 const OUTPUT: u32 = raw::OPOST | raw::ONLCR;
 const CONTROL: u32 = raw::B38400 | raw::CS8 | raw::CREAD | raw::HUPCL;
-const LOCAL: u32 = raw::ISIG
-    | raw::ICANON
-    | raw::ECHO
-    | raw::ECHOE
-    | raw::ECHOK
-    | raw::ECHOCTL
-    | raw::ECHOKE
-    | raw::IEXTEN;
+const LOCAL: u32 =
+    raw::ISIG | raw::ICANON | raw::ECHO | raw::ECHOE | raw::ECHOK | raw::ECHOCTL | raw::ECHOKE | raw::IEXTEN;
 
 /// Linux' first control characters.
 const KEYS: [(u32, u8); 13] = [

@@ -41,7 +41,12 @@ impl Patience {
 
 impl Tty {
     /// `read`.
-    pub(super) fn read(&self, ctx: &mut MaySleep, nonblocking: bool, into: &mut Dest<'_>) -> Result<usize, Errno> {
+    pub(super) fn read(
+        &self,
+        ctx: &mut MaySleep,
+        nonblocking: bool,
+        into: &mut Dest<'_>,
+    ) -> Result<usize, Errno> {
         self.check(Signal::SIGTTIN)?;
         let mut done = 0;
         let mut buffer = [0; BOUNCE];
@@ -51,7 +56,8 @@ impl Tty {
             if room == 0 {
                 return Ok(done);
             }
-            let (taken, patience) = self.with(ctx, |line, _| (line.take(&mut buffer[..room]), Patience::of(line)));
+            let (taken, patience) =
+                self.with(ctx, |line, _| (line.take(&mut buffer[..room]), Patience::of(line)));
             if taken.count > 0 {
                 match into.put(ctx, &buffer[..taken.count]) {
                     Ok(count) => done += count,
@@ -62,7 +68,7 @@ impl Tty {
             }
             // A line that is longer than the buffer goes on without a wait.
             let goes_on = taken.count == BOUNCE && self.has_input.load(Ordering::Acquire);
-            if taken.is_end || done >= patience.least && !goes_on {
+            if taken.is_end || into.room() == 0 || done >= patience.least && !goes_on {
                 return Ok(done);
             }
             if goes_on {
@@ -78,7 +84,12 @@ impl Tty {
     }
 
     /// Says whether there is something to read, in time.
-    fn wait_for_input(&self, ctx: &mut MaySleep, nonblocking: bool, time: Option<u64>) -> Result<bool, Errno> {
+    fn wait_for_input(
+        &self,
+        ctx: &mut MaySleep,
+        nonblocking: bool,
+        time: Option<u64>,
+    ) -> Result<bool, Errno> {
         let has_input = || self.has_input.load(Ordering::Acquire);
         if has_input() {
             return Ok(true);
@@ -94,7 +105,12 @@ impl Tty {
     }
 
     /// `write`.
-    pub(super) fn write(&self, ctx: &mut MaySleep, nonblocking: bool, from: &mut Source<'_>) -> Result<usize, Errno> {
+    pub(super) fn write(
+        &self,
+        ctx: &mut MaySleep,
+        nonblocking: bool,
+        from: &mut Source<'_>,
+    ) -> Result<usize, Errno> {
         if self.line.lock(ctx).settings().local(raw::TOSTOP) {
             self.check(Signal::SIGTTOU)?;
         }

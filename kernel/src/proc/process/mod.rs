@@ -3,7 +3,8 @@
 //! * [`state`]: [`Process`], what the threads of a program share; [`task`]: [`Task`], one of them.
 //! * [`current`]: the running task, and waiting that a signal ends.
 //! * [`tree`]: the lock over families and groups; [`table`]: all tasks by number; [`pid`]: the numbers.
-//! * [`group`]: process groups and sessions; [`job`]: what a terminal asks about them. [`creds`], [`limits`]: what a process may.
+//! * [`group`]: process groups and sessions; [`job`]: what a terminal asks about them.
+//! * [`creds`], [`limits`]: what a process may.
 //! * [`signal`]: signals.
 //!
 //! # Who keeps what alive

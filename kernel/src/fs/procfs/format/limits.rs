@@ -1,6 +1,6 @@
 //! `/proc/PID/limits`.
 
-use super::super::text::Text;
+use crate::fs::pseudo::Text;
 
 /// The limits in Linux' order, and their units.
 const ROWS: [(&str, &str); 16] = [

@@ -1,8 +1,8 @@
 //! A mapping as `/proc/PID/maps` shows it, and its record in smaps.
 
-use super::super::text::Text;
 use super::memory::kb_line;
 use crate::fs::DevNo;
+use crate::fs::pseudo::Text;
 use crate::mm::space::VmFlags;
 use core::ops::Range;
 
@@ -253,8 +253,7 @@ mod tests {
     #[test]
     fn a_record_as_linux_prints_it() {
         let mut usage = Usage::default();
-        let page =
-            PageUse { bytes: 4096, mappers: 1, dirty: true, referenced: true, part: 2, locked: false };
+        let page = PageUse { bytes: 4096, mappers: 1, dirty: true, referenced: true, part: 2, locked: false };
         usage.add(&page, 142);
         let linux = "\
 Size:                568 kB
@@ -310,14 +309,8 @@ SwapPss:               0 kB
 Locked:                0 kB
 ";
         let mut usage = Usage::default();
-        let page = |part, dirty| PageUse {
-            bytes: 4096,
-            mappers: 1,
-            dirty,
-            referenced: true,
-            part,
-            locked: false,
-        };
+        let page =
+            |part, dirty| PageUse { bytes: 4096, mappers: 1, dirty, referenced: true, part, locked: false };
         usage.add(&page(0, true), 17);
         usage.add(&page(1, false), 1);
         let mut all = Usage::default();

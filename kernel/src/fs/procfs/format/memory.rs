@@ -1,6 +1,6 @@
 //! `/proc/meminfo`, and lines of `kB` as there and in smaps.
 
-use super::super::text::Text;
+use crate::fs::pseudo::Text;
 
 /// A line as Linux prints it: the number ends in the 24th column.
 pub fn kb_line(to: &mut Text, name: &str, kb: u64) {

@@ -1,6 +1,6 @@
 //! `/proc/PID/stat` and `statm`.
 
-use super::super::text::Text;
+use crate::fs::pseudo::Text;
 
 /// The values of `stat`, in its order; times in clock ticks. What Linux has kept for old programs, or
 /// what this kernel does not have, is 0 there and not here.

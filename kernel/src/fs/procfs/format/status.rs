@@ -1,7 +1,7 @@
 //! `/proc/PID/status`.
 
-use super::super::text::Text;
 use crate::cpus::CpuSet;
+use crate::fs::pseudo::Text;
 
 /// What a process has in memory, in kB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,7 +1,7 @@
 //! Files about the whole system: `stat`, `uptime`, `loadavg`, `buddyinfo`, `version`, `filesystems`.
 
-use super::super::text::Text;
 use super::{TICKS, ticks};
+use crate::fs::pseudo::Text;
 use core::fmt;
 
 /// What a CPU did, in nanoseconds.
