@@ -37,9 +37,9 @@ pub mod names;
 pub mod open;
 pub mod pipe;
 pub mod poll;
-pub mod tmpfs;
 pub mod procfs;
 pub mod pseudo;
+pub mod tmpfs;
 pub mod tty;
 pub mod walk;
 

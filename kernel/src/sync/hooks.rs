@@ -34,12 +34,6 @@ pub fn set(hooks: &'static Hooks) {
     HOOKS.store(core::ptr::from_ref(hooks).cast_mut(), Ordering::Release);
 }
 
-/// Whether the scheduler runs: the running task is a thread.
-#[inline(always)]
-pub fn are_set() -> bool {
-    !HOOKS.load(Ordering::Relaxed).is_null()
-}
-
 fn get() -> Option<&'static Hooks> {
     // SAFETY: null or the `&'static Hooks` given to `set`.
     unsafe { HOOKS.load(Ordering::Acquire).as_ref() }

@@ -23,7 +23,6 @@ impl Deref for Current {
 }
 
 /// The running task; `None` in a kernel thread, and in a thread of the host, which is none of ours.
-/// The running task; `None` in a kernel thread, and where no scheduler runs: in a host's tests.
 #[inline(always)]
 pub fn try_current() -> Option<Current> {
     if !hooks::are_set() {
