@@ -137,6 +137,9 @@ const _: fn(Space, &[VirtAddr], u32) = current::space::flush_pages;
 const _: bool = current::space::FLUSH_ENDS;
 /// No CPU uses an old translation of the space, or an old upper entry, when it returns.
 const _: fn(Space) = current::space::flush_all;
+/// What was written to these whole pages, by whatever instructions, is what programs execute there from
+/// now on. Before an entry that may be executed points to them.
+const _: unsafe fn(PhysAddr, usize) = current::space::sync_code;
 /// One aligned access by the kernel to the active space.
 const _: fn(VirtAddr) -> Result<u64, Fault> = current::space::user_load;
 const _: unsafe fn(VirtAddr, u64) -> Result<(), Fault> = current::space::user_store;

@@ -52,6 +52,16 @@ pub struct Samples {
     pub privileged: &'static [u8],
     /// The names of those instructions.
     pub privileged_names: &'static [&'static str],
+    /// `n = ask(); p = ask()`, an address of the kernel; tries the nth way to it that is not simply
+    /// refused to programs, then `exit(NOT_REFUSED)`.
+    pub attack: &'static [u8],
+    /// The names of those ways.
+    pub attack_names: &'static [&'static str],
+    /// `n = ask(); p = ask()`, an address of the kernel; does the nth thing that a program may do and
+    /// none does, calls or is interrupted in it, then `exit(n)`.
+    pub strange: &'static [u8],
+    /// The names of those things.
+    pub strange_names: &'static [&'static str],
     /// `seed = ask()`; fills all floating-point and vector registers with what depends on it, and the
     /// floating-point control register; until `ask()` is not 0: looks at them all, some thousand
     /// times between two calls. `exit(n)`: the number of wrong ones seen.

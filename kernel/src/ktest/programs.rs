@@ -12,7 +12,7 @@
 use super::{Stop, failed};
 use crate::addr::VirtAddr;
 use crate::arch::current::user::{self, UserState};
-use crate::arch::current::{Format, TrapFrame, cpu};
+use crate::arch::current::{Format, TrapFrame, cpu, mmu};
 use crate::arch::handlers::{Syscall, UserFault};
 use crate::arch::paging::{Access, Page};
 use crate::arch::samples;
@@ -163,7 +163,19 @@ impl Program {
     pub fn word(&self, at: VirtAddr, ctx: &MaySleep) -> Option<&AtomicU64> {
         let page = self.tables.lookup(at, ctx)?;
         // SAFETY: a page of the program's; tests keep it mapped while they look.
-        Some(unsafe { AtomicU64::from_ptr(crate::arch::current::mmu::linear(page.addr).cast()) })
+        Some(unsafe { AtomicU64::from_ptr(mmu::linear(page.addr).cast()) })
+    }
+
+    /// Writes new code into a page that may be executed. No thread of the program runs.
+    pub fn rewrite(&self, at: VirtAddr, code: &[u8], ctx: &mut MaySleep) {
+        assert!(code.len() <= PAGE_SIZE as usize);
+        let range = at..VirtAddr::new(at.get() + PAGE_SIZE);
+        self.tables.protect(range.clone(), Access::RW, ctx);
+        if let Some(page) = self.tables.lookup(at, ctx) {
+            // SAFETY: a page of the program's, which does not run.
+            unsafe { mmu::linear(page.addr).copy_from_nonoverlapping(code.as_ptr(), code.len()) };
+        }
+        self.tables.protect(range, Access::RX, ctx);
     }
 
     /// Takes the page away.

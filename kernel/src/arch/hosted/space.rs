@@ -269,6 +269,13 @@ pub(super) fn translate(va: VirtAddr, write: bool) -> Result<PhysAddr, Fault> {
 fn access(va: VirtAddr, write: bool) -> Result<*mut u64, Fault> {
     Ok(mmu::linear(translate(va, write)?).cast())
 }
+
+/// Nothing is executed here.
+///
+/// # Safety
+/// None.
+pub unsafe fn sync_code(_page: PhysAddr, _bytes: usize) {}
+
 /// Through this CPU's buffers.
 pub fn user_load(va: VirtAddr) -> Result<u64, Fault> {
     // SAFETY: simulated RAM, aligned; other threads access it atomically as well.

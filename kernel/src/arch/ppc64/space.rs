@@ -13,6 +13,7 @@ use crate::arch::paging::to_memory;
 use crate::arch::ppc64_format::root_word;
 use crate::arch::ppc64_interrupt as interrupt;
 use crate::error::Errno;
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// PIDs that are taken, a bit each. 0 is the kernel's, as quadrant 3 demands; `KERNEL_PID` shows nothing.
@@ -120,6 +121,28 @@ fn check(va: VirtAddr, kind: FaultKind) -> Result<usize, Fault> {
     } else {
         Err(Fault { kind, name: interrupt::name(interrupt::DATA_SEGMENT), address: Some(va) })
     }
+}
+
+/// What was written to these pages is what will be executed there: each line to memory, then out of all
+/// instruction caches (Power ISA book II, "Instruction Storage").
+///
+/// # Safety
+/// Whole pages of memory.
+pub unsafe fn sync_code(page: PhysAddr, bytes: usize) {
+    const LINE: usize = 128;
+    let start = mmu::linear(page);
+    for at in (0..bytes).step_by(LINE) {
+        // SAFETY: in the pages; changes no byte.
+        unsafe { asm!("dcbst 0, {0}", in(reg) start.wrapping_add(at), options(nostack)) };
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("sync", options(nostack)) };
+    for at in (0..bytes).step_by(LINE) {
+        // SAFETY: as above.
+        unsafe { asm!("icbi 0, {0}", in(reg) start.wrapping_add(at), options(nostack)) };
+    }
+    // SAFETY: a barrier. The return to the program synchronizes this CPU's instructions.
+    unsafe { asm!("sync", "isync", options(nostack)) };
 }
 
 /// Loads a doubleword from the active user space.

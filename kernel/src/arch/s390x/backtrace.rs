@@ -7,7 +7,7 @@
 
 use super::context::Context;
 use super::probe;
-use super::psw::Psw;
+use super::psw::{self, Psw};
 use super::trap::{ABI_AREA, FLAG_NO_STACK, TrapFrame};
 use core::arch::asm;
 use core::mem::offset_of;
@@ -32,8 +32,11 @@ pub fn here(visit: Visit<'_>) {
     walk(sp, MAX_FRAMES, visit);
 }
 
-/// From where a trap interrupted.
+/// From where a trap interrupted; a program's stack is no business of the kernel's.
 pub fn of_frame(frame: &TrapFrame, visit: Visit<'_>) {
+    if frame.is_user() {
+        return;
+    }
     let interrupted = Interrupted {
         pc: frame.pc(),
         sp: frame.sp(),
@@ -79,6 +82,9 @@ impl Interrupted {
     fn read(frame: usize) -> Option<Self> {
         let field = |offset: usize| word(frame.checked_add(offset)?);
         let gpr = |n: usize| field(offset_of!(TrapFrame, gprs) + 8 * n);
+        if field(offset_of!(TrapFrame, psw))? as u64 & psw::PROBLEM != 0 {
+            return None;
+        }
         Some(Self {
             pc: field(offset_of!(TrapFrame, psw) + offset_of!(Psw, address))?,
             sp: gpr(15)?,

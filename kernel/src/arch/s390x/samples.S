@@ -87,6 +87,14 @@ SAMPLE illegal
     lghi    %r2, 1234
     svc     1
 
+# Jumps to the nth of the slots that begin at 1, n in r2.
+    .macro TO_SLOT bits
+    larl    %r1, 1f
+    sllg    %r2, %r2, \bits
+    la      %r1, 0(%r1,%r2)
+    br      %r1
+    .endm
+
     .macro SLOT text:vararg
     .balign 16
     \text
@@ -97,12 +105,9 @@ SAMPLE illegal
 # its own space.) r3 = the stack, in case something is stored.
 SAMPLE privileged
     svc     7
-    larl    %r1, 1f
-    sllg    %r2, %r2, 4
-    la      %r1, 0(%r1,%r2)
     la      %r3, 0(%r15)
     lghi    %r0, 0
-    br      %r1
+    TO_SLOT 4
     .balign 16
 1:
     SLOT lctlg %c1, %c1, 0(%r3)
@@ -143,6 +148,116 @@ SAMPLE privileged
     .balign 16
 9:  lghi    %r2, 1234
     svc     1
+
+    .macro WAY
+    .balign 64
+    .endm
+
+# r3 = p, r4 = a length, r5 = a place of ours.
+SAMPLE attack
+    svc     7
+    lgr     %r6, %r2
+    svc     7
+    lgr     %r3, %r2
+    lghi    %r4, 8
+    la      %r5, 0(%r15)
+    lgr     %r2, %r6
+    TO_SLOT 6
+    .balign 64
+1:  sacf    0x100
+    lg      %r0, 0(%r3)
+    j       9f
+WAY
+    sacf    0x100
+    stg     %r0, 0(%r3)
+    j       9f
+WAY
+    lgfi    %r0, 0x000000c1         # second operand: home space
+    mvcos   0(%r5), 0(%r3), %r4
+    j       9f
+WAY
+    lgfi    %r0, 0x00c10000         # first operand: home space
+    mvcos   0(%r3), 0(%r5), %r4
+    j       9f
+WAY
+    lghi    %r0, 0
+    mvcp    0(%r4,%r5), 0(%r3), %r0
+    j       9f
+WAY
+    lghi    %r0, 0
+    mvcs    0(%r4,%r3), 0(%r5), %r0
+    j       9f
+WAY
+    lghi    %r1, -64
+    stmg    %r0, %r15, 0(%r1)
+    j       9f
+WAY
+    la      %r3, 1(%r3)
+    br      %r3
+WAY
+    lghi    %r0, -1
+    sfpc    %r0
+    j       9f
+WAY
+    larl    %r1, 2f
+2:  ex      %r0, 0(%r1)
+    j       9f
+WAY
+9:  lghi    %r2, 1234
+    svc     1
+
+# r6 = n. Each ends at 9, in the mode in which programs begin.
+SAMPLE strange
+    svc     7
+    lgr     %r6, %r2
+    svc     7
+    lgr     %r3, %r2
+    lgr     %r2, %r6
+    TO_SLOT 6
+    .balign 64
+1:  sacf    0x100
+    svc     4
+    sacf    0
+    j       9f
+WAY
+    sam31
+    svc     4
+    sam64
+    j       9f
+WAY
+    larl    %r1, 3f
+    ex      %r0, 0(%r1)
+    j       9f
+WAY
+    exrl    %r0, 3f
+    j       9f
+WAY
+    lgr     %r15, %r3
+    svc     4
+    j       9f
+WAY
+    lghi    %r15, -1
+    svc     4
+    j       9f
+WAY
+    lghi    %r15, -1
+    lgfi    %r1, 30000000
+4:  brctg   %r1, 4b
+    j       9f
+WAY
+    sacf    0x100
+    lgfi    %r1, 30000000
+5:  brctg   %r1, 5b
+    sacf    0
+    j       9f
+WAY
+    lghi    %r15, 0
+    svc     4
+    j       9f
+WAY
+9:  lgr     %r2, %r6
+    svc     1
+3:  svc     4
 
 # r6 = the seed; the nth vector register has (n + 1) times the seed on the left, its complement on the
 # right; access registers have the seed's word and their number.

@@ -3,7 +3,7 @@
 use crate::arch::samples::Samples;
 
 /// The instructions of `sample_privileged`, in its order.
-const NAMES: &[&str] = &[
+const PRIVILEGED: &[&str] = &[
     "LCTLG",
     "STCTG",
     "LPSWE",
@@ -41,6 +41,33 @@ const NAMES: &[&str] = &[
     "MVCP",
 ];
 
+/// What `sample_attack` tries.
+const ATTACKS: &[&str] = &[
+    "load in secondary space",
+    "store in secondary space",
+    "MVCOS from the home space",
+    "MVCOS to the home space",
+    "MVCP",
+    "MVCS",
+    "STMG around the end of the space",
+    "jump to an odd address",
+    "an FPC that is none",
+    "EXECUTE of an EXECUTE",
+];
+
+/// What `sample_strange` does.
+const STRANGE: &[&str] = &[
+    "a call in secondary space",
+    "a call in 31-bit mode",
+    "a call by EXECUTE",
+    "a call by EXECUTE RELATIVE LONG",
+    "a stack pointer of the kernel",
+    "a stack pointer of all ones",
+    "the same, and interrupts",
+    "interrupts in secondary space",
+    "a call with a null stack pointer",
+];
+
 /// The bytes between two symbols.
 macro_rules! code {
     ($from:ident, $to:ident) => {{
@@ -63,8 +90,12 @@ pub fn samples() -> Samples {
         store: code!(sample_store, sample_jump),
         jump: code!(sample_jump, sample_illegal),
         illegal: code!(sample_illegal, sample_privileged),
-        privileged: code!(sample_privileged, sample_float),
-        privileged_names: NAMES,
+        privileged: code!(sample_privileged, sample_attack),
+        privileged_names: PRIVILEGED,
+        attack: code!(sample_attack, sample_strange),
+        attack_names: ATTACKS,
+        strange: code!(sample_strange, sample_float),
+        strange_names: STRANGE,
         float: code!(sample_float, sample_spin),
         spin: code!(sample_spin, sample_tls),
         tls: code!(sample_tls, sample_handler),

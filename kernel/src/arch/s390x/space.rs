@@ -12,6 +12,7 @@ use crate::arch::handlers::Fault;
 use crate::arch::paging::{PagingFormat, to_memory};
 use crate::arch::s390x_format::S390Dat;
 use crate::error::Errno;
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// An address space: its ASCE.
@@ -103,6 +104,25 @@ pub fn flush_pages(_space: Space, _pages: &[VirtAddr], _leaf_shift: u32) {}
 /// No CPU uses any old translation of the space when it returns.
 pub fn flush_all(space: Space) {
     tlb::flush_space(space.0);
+}
+
+/// What was written to these pages is what will be executed there. The architecture wants nothing for
+/// it; QEMU before 8.0 does: an instruction that stores a string of bytes (MVC, XC, MVCOS; the
+/// compiler copies by the first) makes it forget translated code that contains the *first* byte, and
+/// old code from the rest runs on if a program has the same address in the same frame. Stores of
+/// doublewords are seen in full, so each is compared and swapped with itself: no store of another CPU
+/// is lost. (A few microseconds a page, for pages with code.)
+///
+/// # Safety
+/// Whole pages of memory.
+#[inline(never)]
+pub unsafe fn sync_code(page: PhysAddr, bytes: usize) {
+    // SAFETY: in the pages; changes no byte.
+    unsafe {
+        asm!("2: lg {v}, 0({a})", "csg {v}, {v}, 0({a})", "la {a}, 8({a})", "brctg {n}, 2b",
+             v = out(reg) _, a = inout(reg_addr) mmu::linear(page) => _, n = inout(reg) bytes / 8 => _,
+             options(nostack));
+    }
 }
 
 /// Loads a doubleword from the active user space.

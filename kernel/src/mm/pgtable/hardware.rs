@@ -4,6 +4,7 @@
 //! entries are loom's, and what the checker looks for is the order of the kernel's own accesses.
 
 use crate::addr::{PhysAddr, VirtAddr};
+use crate::arch::paging::Page;
 use crate::error::Errno;
 use crate::sync::atomic::AtomicU64;
 
@@ -59,6 +60,14 @@ mod imp {
     pub fn deactivate() {
         space::deactivate();
     }
+    /// An entry is about to refer to the page: if it may be executed, what was written there is what
+    /// will be.
+    pub fn new_code(page: Page, bytes: usize) {
+        if page.access.execute {
+            // SAFETY: a whole page, which the caller holds.
+            unsafe { space::sync_code(page.addr, bytes) };
+        }
+    }
 }
 
 #[cfg(loom)]
@@ -91,6 +100,7 @@ mod imp {
     pub fn flush_pages(_of: Space, _pages: &[VirtAddr], _leaf_shift: u32) {}
     pub fn flush_all(_of: Space) {}
     pub fn deactivate() {}
+    pub fn new_code(_page: Page, _bytes: usize) {}
 }
 
 pub(in crate::mm) use imp::*;

@@ -20,6 +20,7 @@ impl<F: PagingFormat> PageTable<F> {
         if !Self::covers(&(va..end)) || !page.addr.is_aligned(bytes) || page.soft > paging::SOFT_BITS {
             return Err(Errno::EINVAL);
         }
+        super::hardware::new_code(page, bytes as usize);
         loop {
             self.populate(va, ctx)?;
             let reader = self.reader(ctx);

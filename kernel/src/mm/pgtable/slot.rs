@@ -4,8 +4,8 @@
 //! page fault looks first, and then fills, changes or exchanges; all under one holding of the lock,
 //! because what it decides is true only as long.
 
-use super::PageTable;
 use super::table::{TableGuard, run_entries};
+use super::{PageTable, hardware};
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::paging::{self, Page, PagingFormat};
 use crate::error::Errno;
@@ -28,6 +28,7 @@ impl<F: PagingFormat> Slot<'_, F> {
     /// Fills an empty place. The page's reference is the entry's from now on.
     pub fn fill(&self, page: Page) {
         debug_assert!(self.page().is_none());
+        hardware::new_code(page, 1 << F::PAGE_SHIFT);
         self.guard.publish(self.index, run_entries::<F>(page));
     }
     /// Changes access and soft bits of the page that is there. True: CPUs must be made to forget it.
@@ -39,6 +40,7 @@ impl<F: PagingFormat> Slot<'_, F> {
     /// once CPUs were made to forget it.
     pub fn exchange(&self, page: Page) {
         let _ = self.guard.clear_page(self.tables.space, self.index);
+        hardware::new_code(page, 1 << F::PAGE_SHIFT);
         self.guard.publish(self.index, run_entries::<F>(page));
     }
     /// Writes the same again, so that a CPU that remembers less than is there forgets it.

@@ -276,6 +276,9 @@ impl<F: PagingFormat> Writable<'_, F> {
         let restricts = less(old.access.read, page.access.read)
             || less(old.access.write, page.access.write)
             || less(old.access.execute, page.access.execute);
+        if less(page.access.execute, old.access.execute) {
+            hardware::new_code(page, 1 << F::PAGE_SHIFT);
+        }
         // An invalid entry is never in a TLB; one that gains a right is faulted on again at worst.
         let hardware_knows = old.access.read;
         for (part, entry) in run_entries::<F>(page).enumerate() {
