@@ -66,8 +66,8 @@ pub enum UserFault {
 
 /// What the machine calls. Each is called with interrupts off.
 pub struct Handlers {
-    /// The clock reached the deadline of this CPU's `timer::arm`.
-    pub timer: fn(),
+    /// The clock reached the deadline of this CPU's `timer::arm`. The frame is what this CPU was doing.
+    pub timer: fn(&TrapFrame),
     /// Another CPU called `cpu::send_ipi`. Several calls may arrive as one. The frame is what this
     /// CPU was doing.
     pub ipi: fn(&TrapFrame),

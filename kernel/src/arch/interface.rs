@@ -56,6 +56,8 @@ const _: fn() -> current::TrapFrame = current::cpu::capture;
 const _: fn() -> u64 = current::timer::now;
 /// One interrupt at or after that time on this CPU, replacing the one armed before.
 const _: fn(u64) = current::timer::arm;
+/// When that boot was, in nanoseconds since 1970; 0: the machine does not say.
+const _: fn() -> u64 = current::timer::boot_time;
 
 // console: no locking of its own. Who writes holds the log's lock (a panic does not); who reads holds
 // the lock of the ring of keys (`crate::console`). A CPU may read while another writes.
@@ -180,6 +182,12 @@ const _: &[(u64, u64)] = current::user::AUXILIARY;
 /// One attempt to copy from or to the active space; a fault says where. Never reaches the kernel's memory.
 const _: unsafe fn(*mut u8, VirtAddr, usize) -> Result<(), Fault> = current::usercopy::from_user;
 const _: unsafe fn(VirtAddr, *const u8, usize) -> Result<(), Fault> = current::usercopy::to_user;
+
+// abi: how calls are made.
+const _: super::abi::CloneOrder = current::abi::CLONE;
+const _: u32 = current::abi::SIGRETURN;
+const _: bool = current::abi::MMAP_BY_POINTER;
+const _: &str = current::abi::MACHINE;
 
 // signal: their frames on a program's stack, laid out as Linux does.
 const _: usize = current::signal::FRAME_MAX;

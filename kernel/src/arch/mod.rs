@@ -4,6 +4,7 @@
 //! on the host; `interface` lists what neutral code may use of it. `s390x_format` and
 //! `ppc64_format` are pure, and are compiled, with their tests, on every host.
 
+pub mod abi;
 pub mod handlers;
 pub mod interface;
 pub mod paging;

@@ -3,9 +3,9 @@
 use fallow::arch::current::{TrapFrame, cpu};
 use fallow::arch::handlers::{Handlers, UserFault};
 use fallow::ktest::programs;
-use fallow::proc::{sched, smp};
+use fallow::proc::{process, sched, smp};
 use fallow::sync::token::interrupt;
-use fallow::{console, mm, panic, rcu};
+use fallow::{console, mm, panic, rcu, syscall as calls};
 
 pub static HANDLERS: Handlers = Handlers {
     timer,
@@ -21,11 +21,13 @@ pub static HANDLERS: Handlers = Handlers {
 };
 
 /// The end of a slice or of somebody's sleep; for RCU, a sign of life.
-fn timer() {
+fn timer(frame: &TrapFrame) {
     let _watch = rcu::irq_enter();
     interrupt(|irq| {
         rcu::interrupted();
-        sched::timer_interrupt(irq);
+        if sched::timer_interrupt(irq) {
+            process::tick(frame.is_user());
+        }
     });
 }
 
@@ -37,6 +39,7 @@ fn ipi(frame: &TrapFrame) {
         panic::answer(frame);
         rcu::interrupted();
         mm::pgtable::users::answer();
+        mm::space::leave_dying();
         smp::serve(cpu::id());
     });
 }
@@ -47,19 +50,27 @@ fn console_input() {
     interrupt(console::input);
 }
 
-/// A program of a test has the test as its kernel.
+/// A program's call. (A program of a test has no process, and the test as its kernel.)
 fn syscall(frame: &mut TrapFrame) {
-    if !programs::syscall(frame) {
-        todo!()
+    if process::try_current().is_some() {
+        process::enter(|ctx| calls::serve(ctx, frame));
+    } else if !programs::syscall(frame) {
+        unreachable!("a kernel thread makes a system call: {frame}");
     }
 }
 
 fn user_fault(frame: &mut TrapFrame, fault: &UserFault) {
-    if !programs::user_fault(frame, fault) {
-        todo!()
+    if process::try_current().is_some() {
+        process::enter(|ctx| process::program_fault(ctx, fault));
+    } else if !programs::user_fault(frame, fault) {
+        unreachable!("a kernel thread has a program's fault: {fault:?}, {frame}");
     }
 }
 
 fn user_return(frame: &mut TrapFrame) {
-    programs::user_return(frame);
+    if process::try_current().is_some() {
+        process::user_return(frame);
+    } else {
+        programs::user_return(frame);
+    }
 }

@@ -5,6 +5,7 @@ use crate::arch::handlers::Syscall;
 use crate::error::Errno;
 use std::fmt;
 
+pub mod abi;
 pub mod backtrace;
 pub mod console;
 pub mod context;

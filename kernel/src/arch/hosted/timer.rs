@@ -10,3 +10,8 @@ pub fn now() -> u64 {
 }
 /// No timer.
 pub fn arm(_deadline: u64) {}
+
+/// When the machine booted, in nanoseconds since 1970; 0: it does not say.
+pub fn boot_time() -> u64 {
+    0
+}

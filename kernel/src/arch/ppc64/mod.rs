@@ -5,6 +5,7 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
+pub mod abi;
 mod area;
 mod fault;
 mod firmware;

@@ -6,6 +6,7 @@
 //! interrupt instead, through OPAL's or the hypervisor's interrupt controller. Two more drivers, for
 //! one key now and then.)
 
+use super::TrapFrame;
 use super::regs::{DEC, mtspr, time_base};
 use super::{area, console};
 use crate::arch::handlers;
@@ -67,7 +68,7 @@ fn set_decrementer(ticks: u64) {
 }
 
 /// The decrementer interrupt.
-pub fn interrupt() {
+pub fn interrupt(frame: &TrapFrame) {
     let area = area::this();
     if let Some(handlers) = handlers::get() {
         if area.cpu.get() == 0 && console::poll() {
@@ -75,8 +76,13 @@ pub fn interrupt() {
         }
         if area.deadline.get() <= now() {
             area.deadline.set(u64::MAX);
-            (handlers.timer)();
+            (handlers.timer)(frame);
         }
     }
     start();
+}
+
+/// When the machine booted, in nanoseconds since 1970; 0: it does not say.
+pub fn boot_time() -> u64 {
+    0
 }

@@ -25,7 +25,9 @@ extern "C" fn s390x_external(frame: &mut TrapFrame) {
     match code {
         CLOCK_COMPARATOR => {
             timer::disarm();
-            call(|handlers| handlers.timer);
+            if let Some(handlers) = handlers {
+                (handlers.timer)(frame);
+            }
         }
         EMERGENCY_SIGNAL => {
             if let Some(handlers) = handlers {

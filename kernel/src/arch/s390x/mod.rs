@@ -11,6 +11,7 @@
 //!
 //! Manual: z/Architecture Principles of Operation, SA22-7832 ("POP").
 
+pub mod abi;
 pub mod backtrace;
 pub mod console;
 pub mod context;

@@ -42,3 +42,11 @@ pub fn arm(deadline: u64) {
 pub fn disarm() {
     set_comparator(u64::MAX);
 }
+
+/// From 1900, where the TOD clock begins, to 1970.
+const UNIX_EPOCH: u64 = 2_208_988_800 * 1_000_000_000;
+
+/// When the machine booted, in nanoseconds since 1970; 0: it does not say.
+pub fn boot_time() -> u64 {
+    nanoseconds(BOOT.load(Ordering::Relaxed)).saturating_sub(UNIX_EPOCH)
+}

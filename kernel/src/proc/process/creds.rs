@@ -2,6 +2,7 @@
 
 use crate::error::Errno;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// User and group numbers of a task. A value: a task that changes its own gets a new one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,7 +24,7 @@ pub struct Creds {
     /// Group for files.
     pub fsgid: u32,
     /// Further groups.
-    pub groups: Option<Arc<[u32]>>,
+    pub groups: Option<Arc<Vec<u32>>>,
 }
 
 impl Creds {
@@ -48,7 +49,7 @@ impl Creds {
 
     /// The further groups.
     pub fn groups(&self) -> &[u32] {
-        self.groups.as_deref().unwrap_or_default()
+        self.groups.as_ref().map_or(&[], |groups| groups.as_slice())
     }
 
     /// Whether it may send a signal to a task with those: one of its two users is the other's real or

@@ -3,14 +3,50 @@
 use super::signal::{Info, Signal, signal_task};
 use super::task::Task;
 use crate::error::Errno;
+use crate::fs::{FdTable, FsContext};
+use crate::mm::space::MmRef;
 use crate::proc::thread::Thread;
 use crate::sync::{MaySleep, WaitQueue, hooks};
 use core::marker::PhantomData;
 use core::ops::Deref;
+use core::sync::atomic::Ordering;
 
 /// The running task. It stays with the task that asked for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Current(*const Task, PhantomData<*mut ()>);
+
+impl Current {
+    /// Its address space. It keeps it until it executes a program or ends: neither returns to whoever
+    /// has this reference.
+    #[inline(always)]
+    #[track_caller]
+    pub fn mm(&self) -> &MmRef {
+        // SAFETY: the running task; it is replaced in `exec` and `exit` only, which are called where the
+        // task has no such reference.
+        match unsafe { self.user().space() } {
+            Some(space) => space,
+            None => panic!("a task that ends has no address space"),
+        }
+    }
+    /// Its files. The same holds.
+    #[inline(always)]
+    pub fn files(&self) -> &FdTable {
+        // SAFETY: as above.
+        match unsafe { self.files.mine() } {
+            Some(files) => files,
+            None => panic!("a task that ends has no files"),
+        }
+    }
+    /// Its root and working directory. The same holds.
+    #[inline(always)]
+    pub fn fs(&self) -> &FsContext {
+        // SAFETY: as above.
+        match unsafe { self.fs.mine() } {
+            Some(fs) => fs,
+            None => panic!("a task that ends has no working directory"),
+        }
+    }
+}
 
 impl Deref for Current {
     type Target = Task;
@@ -80,6 +116,10 @@ pub fn wait_interruptible_until(
     deadline: Option<u64>,
     mut condition: impl FnMut() -> bool,
 ) -> Result<bool, Errno> {
+    let task = try_current();
+    if let Some(task) = &task {
+        task.interruptible.store(true, Ordering::Relaxed);
+    }
     let mut holds = false;
     let mut look = || {
         holds = condition();
@@ -90,6 +130,9 @@ pub fn wait_interruptible_until(
             queue.wait_deadline(ctx, deadline, &mut look);
         }
         None => queue.wait(ctx, &mut look),
+    }
+    if let Some(task) = &task {
+        task.interruptible.store(false, Ordering::Relaxed);
     }
     if !holds && signal_pending() { Err(Errno::ERESTARTSYS) } else { Ok(holds) }
 }

@@ -83,6 +83,15 @@ impl Limits {
         let (soft, hard) = &self.0[number];
         Limit { soft: soft.load(Ordering::Relaxed), hard: hard.load(Ordering::Relaxed) }
     }
+    /// Those that concern memory.
+    pub fn of_memory(&self) -> crate::mm::space::Limits {
+        crate::mm::space::Limits {
+            address_space: self.soft(Resource::AddressSpace),
+            data: self.soft(Resource::Data),
+            stack: self.soft(Resource::Stack),
+            locked: self.soft(Resource::Locked),
+        }
+    }
     /// Sets both.
     pub fn set(&self, number: usize, limit: Limit) {
         self.0[number].0.store(limit.soft, Ordering::Relaxed);

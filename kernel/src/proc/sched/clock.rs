@@ -16,8 +16,8 @@ use crate::sync::{InIrq, MaySleep, PreemptGuard, hooks};
 /// A time slice, in nanoseconds.
 pub const TICK: u64 = 4_000_000;
 
-/// This CPU's timer interrupted: wakes sleepers, ends the slice.
-pub fn timer_interrupt(_irq: &mut InIrq) {
+/// This CPU's timer interrupted: wakes sleepers, ends the slice. Says whether one ended.
+pub fn timer_interrupt(_irq: &mut InIrq) -> bool {
     let pin = PreemptGuard::new();
     let mut queue = QUEUES.this(&pin).lock();
     let now = timer::now();
@@ -33,6 +33,7 @@ pub fn timer_interrupt(_irq: &mut InIrq) {
     if ticked && waiting > 0 {
         wake::call_for_help(CpuSet::ALL, cpu);
     }
+    ticked
 }
 
 /// Sleeps until the time, in nanoseconds as `timer::now`.

@@ -35,9 +35,9 @@ pub use clock::{TICK, sleep, sleep_until, timer_interrupt};
 pub use hotplug::{offline, online};
 pub use idle::{run_idle, run_secondary};
 pub use queue::QUEUE_CLASS;
-pub use wake::start;
+pub use wake::{allow, poke, start};
 
-use super::thread::{Priority, State, Thread, ThreadRef};
+use super::thread::{Priority, State, Thread, ThreadRef, user};
 use crate::arch::current::{context, cpu};
 use crate::cpus::{AtomicCpuSet, CpuSet};
 use crate::rcu;
@@ -189,6 +189,8 @@ fn leave_once(how: Leave) {
         // It still wants to run, and the next one may keep this CPU with interrupts off.
         wake::call_for_help(prev.allowed(), irqs.cpu());
     }
+    // SAFETY: interrupts are off and the lock is held: `prev` leaves and `next` comes.
+    unsafe { user::switch(&prev, &next, &irqs) };
     // The next thread gives the lock back. Its context is the one that counts from here on.
     core::mem::forget(queue);
     // SAFETY: interrupts are off; the next thread lives as long as it runs.

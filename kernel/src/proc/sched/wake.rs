@@ -45,6 +45,34 @@ fn wake(thread: ThreadRef) {
     put_on(thread, target, irqs.cpu());
 }
 
+/// Makes a thread look up: wakes it if it is blocked, interrupts its CPU if it runs on another.
+///
+/// The caller knows it to be alive.
+pub fn poke(thread: &ThreadRef) {
+    wake(thread.clone());
+    let irqs = IrqGuard::new();
+    let cpu = thread.cpu();
+    if thread.state() == State::Running && cpu != irqs.cpu() {
+        cpu::send_ipi(cpu);
+    }
+}
+
+/// The CPUs that a thread may run on from now on. If it runs on another it is asked to leave; a ready
+/// one in another's queue is moved when it is its turn.
+///
+/// The caller knows it to be alive.
+pub fn allow(thread: &ThreadRef, cpus: CpuSet) {
+    let irqs = IrqGuard::new();
+    let queue = lock_queue_of(thread);
+    thread.set_allowed(cpus);
+    if thread.state() == State::Running && !cpus.contains(queue.cpu) {
+        thread.context().set_need_resched();
+        let target = queue.cpu;
+        drop(queue);
+        tell(target, irqs.cpu());
+    }
+}
+
 /// Starts a new thread.
 pub fn start(thread: &ThreadRef) {
     let irqs = IrqGuard::new();

@@ -14,7 +14,7 @@
 mod block;
 mod idle;
 mod spawn;
-mod user;
+pub mod user;
 
 pub use idle::idle_thread;
 pub use spawn::{JoinHandle, NewThread, Spawn};
@@ -165,12 +165,12 @@ impl Thread {
         self.user.load(Ordering::Relaxed)
     }
 
-    /// Makes the running thread one that runs a program, or (null) a kernel thread again.
-    ///
-    /// # Safety
-    /// What it points to lives until it is replaced.
-    pub unsafe fn become_user(user: *const User) {
-        Self::current().user.store(user.cast_mut(), Ordering::Relaxed);
+    /// The running thread is a kernel thread again.
+    pub fn leave_user() {
+        Self::current().user.store(core::ptr::null_mut(), Ordering::Relaxed);
+    }
+    pub(super) fn set_user(&self, user: *const User) {
+        self.user.store(user.cast_mut(), Ordering::Relaxed);
     }
 
     /// The running thread.

@@ -1,6 +1,6 @@
 //! The beginning of a thread, and waiting for its end.
 
-use super::{Priority, State, Thread, ThreadRef, block};
+use super::{Priority, State, Thread, ThreadRef, User, block};
 use crate::arch::current::context::Context;
 use crate::arch::current::cpu;
 use crate::cpus::CpuSet;
@@ -27,12 +27,13 @@ pub struct Spawn<'a> {
     name: &'a str,
     priority: Priority,
     allowed: CpuSet,
+    user: *const User,
 }
 
 impl<'a> Spawn<'a> {
     /// A normal thread of that name, on any CPU.
     pub fn new(name: &'a str) -> Self {
-        Self { name, priority: Priority::Normal, allowed: CpuSet::ALL }
+        Self { name, priority: Priority::Normal, allowed: CpuSet::ALL, user: core::ptr::null() }
     }
     /// It runs before all normal ones.
     pub fn high(self) -> Self {
@@ -41,6 +42,14 @@ impl<'a> Spawn<'a> {
     /// It runs on these CPUs only (but if none of them is online, on any).
     pub fn on(self, cpus: CpuSet) -> Self {
         Self { allowed: cpus, ..self }
+    }
+
+    /// It runs a program from its beginning on, with that part.
+    ///
+    /// # Safety
+    /// It lives until the thread has called `Thread::leave_user`, or has never begun.
+    pub unsafe fn user(self, user: *const User) -> Self {
+        Self { user, ..self }
     }
 
     /// Starts it. `body` moves to the new thread's stack; when it returns, the thread ends.
@@ -96,6 +105,7 @@ impl<'a> Spawn<'a> {
         let context = TaskContext::holding(self.name, &sched::QUEUE_CLASS);
         let thread = block::alloc(Thread::new(context, self.priority, 0, 2), ctx)?;
         thread.set_allowed(self.allowed);
+        thread.set_user(self.user);
         let place = block::below(&thread, size_of::<F>().max(1), align_of::<F>());
         // SAFETY: `place` is that large, so aligned, within the new stack, and nobody else's.
         unsafe { place.cast::<F>().write(body) };
@@ -121,6 +131,10 @@ pub struct NewThread {
 }
 
 impl NewThread {
+    /// The thread.
+    pub fn thread(&self) -> ThreadRef {
+        ThreadRef::clone(&self.thread)
+    }
     /// It begins.
     pub fn start(self) -> JoinHandle {
         let this = ManuallyDrop::new(self);

@@ -3,30 +3,53 @@
 //! The scheduler knows this much of programs and no more: that such a thread has registers which the
 //! kernel never uses, an address space, and somebody who may want its attention before it goes on as
 //! the program. A kernel thread has none of it.
+//!
+//! The registers of the program that leaves a CPU are saved at once, those of the one that comes are
+//! put in place at once. Doing it later, when a program is about to run, saves the work where only
+//! kernel threads run in between, and needs a CPU to know whose registers it holds; on one that is
+//! shared by two programs it saves nothing. The address space is switched lazily: a kernel thread
+//! leaves the last program's in place, and its end makes all CPUs leave it first (H32, `mm::space`).
 
+use super::Thread;
+use crate::arch::current::timer;
 use crate::arch::current::user::UserState;
+use crate::mm::space::MmRef;
+use crate::sync::{IrqGuard, PreemptGuard};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a thread has that runs a program. The first field of `proc::process::Task`.
 ///
 /// # Invariants
-/// `state` is touched by the thread itself, or, while it does not run, by the CPU that switches from
-/// or to it.
-#[derive(Debug)]
+/// `state` and `space` are touched by the thread itself with interrupts off, or, while it does not run,
+/// by the CPU that switches from or to it.
 #[repr(C)]
 pub struct User {
     state: UnsafeCell<UserState>,
+    space: UnsafeCell<Option<MmRef>>,
     attention: AtomicU32,
+    /// Nanoseconds that it ran, up to the last switch from it.
+    ran: AtomicU64,
+    /// When it was switched to.
+    since: AtomicU64,
 }
 
 // SAFETY: the invariant; the rest is atomic.
 unsafe impl Sync for User {}
+// SAFETY: registers and a reference belong to no CPU.
+unsafe impl Send for User {}
 
 impl User {
-    /// With these registers.
+    /// With these registers, and no address space yet.
     pub const fn new(state: UserState) -> Self {
-        Self { state: UnsafeCell::new(state), attention: AtomicU32::new(0) }
+        Self {
+            state: UnsafeCell::new(state),
+            space: UnsafeCell::new(None),
+            attention: AtomicU32::new(0),
+            ran: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+        }
     }
 
     /// Why the thread must not go on as its program before somebody has looked; 0: nothing.
@@ -44,14 +67,112 @@ impl User {
         self.attention.fetch_and(!reasons, Ordering::Relaxed);
     }
 
-    /// The registers.
+    /// Nanoseconds that it has run; of one that runs, up to the beginning of its turn.
+    pub fn ran(&self) -> u64 {
+        self.ran.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds since it was switched to, of one that runs.
+    pub fn this_turn(&self) -> u64 {
+        timer::now().saturating_sub(self.since.load(Ordering::Relaxed))
+    }
+
+    /// A copy of the registers as they are now.
     ///
     /// # Safety
-    /// Called by the thread itself, or for one that does not run, and used for no longer than that
-    /// holds, by nobody else.
-    #[expect(clippy::mut_from_ref, reason = "the caller has the thread to himself")]
-    pub unsafe fn state(&self) -> &mut UserState {
+    /// Called by the thread itself.
+    pub unsafe fn registers(&self) -> UserState {
+        let _irqs = IrqGuard::new();
+        // SAFETY: the thread itself, interrupts off; the CPU holds what is its program's.
+        unsafe {
+            (*self.state.get()).save();
+            (*self.state.get()).clone()
+        }
+    }
+
+    /// Replaces the registers.
+    ///
+    /// # Safety
+    /// Called by the thread itself.
+    pub unsafe fn set_registers(&self, state: &UserState) {
+        let _irqs = IrqGuard::new();
+        // SAFETY: the thread itself, interrupts off; what the CPU holds is not wanted any more.
+        unsafe {
+            (*self.state.get()).clone_from(state);
+            (*self.state.get()).restore();
+        }
+    }
+
+    /// The address space.
+    ///
+    /// # Safety
+    /// Called by the thread itself; the reference is not used after `set_space`.
+    #[inline(always)]
+    pub unsafe fn space(&self) -> Option<&MmRef> {
+        // SAFETY: the thread itself only reads it now.
+        unsafe { (*self.space.get()).as_ref() }
+    }
+
+    /// Replaces the address space of a thread that has not begun.
+    ///
+    /// # Safety
+    /// It has not, and nobody else does this.
+    pub unsafe fn give_space(&self, space: Option<MmRef>) -> Option<MmRef> {
         // SAFETY: nobody else touches it (the caller).
-        unsafe { &mut *self.state.get() }
+        unsafe { core::mem::replace(&mut *self.space.get(), space) }
+    }
+
+    /// Replaces the address space, and runs in the new one. Gives the old one, in which it does not run
+    /// any more.
+    ///
+    /// # Safety
+    /// Called by the thread itself, which keeps no reference from `space`.
+    pub unsafe fn set_space(&self, space: Option<MmRef>) -> Option<MmRef> {
+        let pin = PreemptGuard::new();
+        // SAFETY: the thread itself, which is not switched from meanwhile.
+        let old = unsafe { core::mem::replace(&mut *self.space.get(), space) };
+        // SAFETY: as above.
+        match (unsafe { &*self.space.get() }, &old) {
+            (Some(space), _) => space.activate(&pin),
+            (None, Some(old)) => old.leave(&pin),
+            (None, None) => {}
+        }
+        old
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User(attention {:#x})", self.attention())
+    }
+}
+
+/// The part of a switch that concerns programs.
+///
+/// # Safety
+/// Interrupts are off, `prev` runs and leaves this CPU, `next` comes; neither is touched by anybody else.
+pub(in crate::proc) unsafe fn switch(prev: &Thread, next: &Thread, irqs: &IrqGuard) {
+    // SAFETY: what stands there lives.
+    let (from, to) = unsafe { (prev.user().as_ref(), next.user().as_ref()) };
+    if from.is_none() && to.is_none() {
+        return;
+    }
+    let now = timer::now();
+    if let Some(from) = from {
+        let turn = now.saturating_sub(from.since.load(Ordering::Relaxed));
+        from.ran.store(from.ran.load(Ordering::Relaxed) + turn, Ordering::Relaxed);
+        // SAFETY: the CPU holds the registers of the program that leaves.
+        unsafe { (*from.state.get()).save() };
+    }
+    if let Some(to) = to {
+        to.since.store(now, Ordering::Relaxed);
+        // SAFETY: what the CPU held is saved. The space is changed by the thread itself only, which does
+        // not run yet.
+        unsafe {
+            (*to.state.get()).restore();
+            if let Some(space) = &*to.space.get() {
+                space.activate(irqs);
+            }
+        }
     }
 }

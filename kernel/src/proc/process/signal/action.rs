@@ -5,6 +5,8 @@ use crate::sync::{IrqSpinLock, LockClass, Rank};
 
 /// `sa_flags`; the same on both machines.
 pub mod flags {
+    /// All that this kernel knows, and what means nothing to it (SA_RESTORER, SA_EXPOSE_TAGBITS).
+    pub const KNOWN: u64 = 0xdc00_0007 | 0x0400_0000;
     /// No SIGCHLD when a child stops.
     pub const SA_NOCLDSTOP: u64 = 1;
     /// Children become no zombies.

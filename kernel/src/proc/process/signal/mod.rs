@@ -12,15 +12,20 @@
 //! `attention` before each return to its program, interrupts off, and whenever it waits interruptibly.
 
 pub mod action;
+pub mod deliver;
 pub mod info;
+pub mod masks;
 pub mod number;
 pub mod pending;
 mod send;
+pub mod send_by;
 mod state;
+pub mod trampoline;
 
 pub use action::{Action, Actions};
-pub use info::Info;
+pub use info::{Info, Source};
 pub use number::{Default, SigSet, Signal};
 pub use pending::Pending;
-pub use send::{signal_group, signal_process, signal_task};
+pub use send::{force, signal_group, signal_process, signal_task};
+pub use state::Ending;
 pub(super) use state::{Owned, Signals};

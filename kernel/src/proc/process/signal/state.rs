@@ -1,7 +1,7 @@
 //! What a process's signal lock protects.
 
-use super::super::task::Task;
-use super::{Actions, Pending};
+use super::super::task::{Task, attention};
+use super::{Actions, Pending, SigSet};
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -46,8 +46,18 @@ pub struct Signals {
     pub execs: Option<u32>,
     /// All tasks are to stop, by this signal.
     pub stop: Option<super::Signal>,
-    /// How many tasks have not stopped yet of those that are to.
-    pub running: u32,
+    /// Which stop that is: who waits for the end of one waits for another number.
+    pub stop_turn: u32,
+    /// How many of them wait for the end of that.
+    pub parked: u32,
+    /// They all do, and the parent was told.
+    pub stopped: bool,
+    /// A signal that stops was taken, and no SIGCONT came since.
+    pub stop_taken: bool,
+    /// It was stopped and goes on, and the parent was not told.
+    pub continued: bool,
+    /// The first thread's way to end, if the process does not end as a whole.
+    pub leader_ending: Ending,
 }
 
 impl Signals {
@@ -61,7 +71,51 @@ impl Signals {
             ending: None,
             execs: None,
             stop: None,
-            running: 0,
+            stop_turn: 0,
+            parked: 0,
+            stopped: false,
+            stop_taken: false,
+            continued: false,
+            leader_ending: Ending::Exit(0),
+        }
+    }
+
+    /// It is to end so, if it does not end already: all its tasks are told.
+    pub fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        self.end_stop();
+        self.poke_all(attention::PROCESS);
+    }
+
+    /// Nobody is to stop any more. Says whether all had.
+    pub fn end_stop(&mut self) -> bool {
+        self.stop = None;
+        self.stop_turn = self.stop_turn.wrapping_add(1);
+        self.parked = 0;
+        core::mem::take(&mut self.stopped)
+    }
+
+    /// Whether all tasks have stopped now, and had not before.
+    pub fn is_last_to_stop(&mut self) -> bool {
+        self.parked == self.live && !core::mem::replace(&mut self.stopped, true)
+    }
+
+    /// Makes all tasks look.
+    pub fn poke_all(&self, reasons: u32) {
+        self.threads.iter().for_each(|task| task.poke(self, reasons));
+    }
+
+    /// Drops pending signals, everybody's.
+    pub fn discard(&mut self, which: SigSet) {
+        self.shared.discard(which);
+        let mut place = self.threads.front().clone_pointer();
+        // By reference counts, since the cells borrow the whole.
+        while let Some(task) = place {
+            task.pending.get_mut(self).discard(which);
+            // SAFETY: the task is in this list: the lock was not given back since.
+            let mut cursor = unsafe { self.threads.cursor_from_ptr(&raw const *task) };
+            cursor.move_next();
+            place = cursor.clone_pointer();
         }
     }
 }

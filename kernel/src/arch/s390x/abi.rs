@@ -1,0 +1,13 @@
+//! What differs between the machines' Linux in how calls are made, beside their numbers.
+
+use crate::arch::abi::CloneOrder;
+use linux_raw_sys::general as linux;
+
+/// The arguments of `clone`.
+pub const CLONE: CloneOrder = CloneOrder { stack: 0, flags: 1, parent_tid: 2, child_tid: 3, tls: 4 };
+/// `sigreturn`, of handlers that want no `siginfo_t`.
+pub const SIGRETURN: u32 = linux::__NR_sigreturn;
+/// Whether `mmap` takes one pointer to its six arguments.
+pub const MMAP_BY_POINTER: bool = true;
+/// The machine's name, as `uname` gives it.
+pub const MACHINE: &str = "s390x";
