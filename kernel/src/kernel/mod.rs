@@ -14,7 +14,7 @@ use fallow::boot::BootInfo;
 use fallow::proc::thread::Spawn;
 use fallow::proc::{sched, smp};
 use fallow::sync::{MaySleep, context};
-use fallow::{cmdline, panic};
+use fallow::{cmdline, mm, panic};
 
 /// The machine's entry code ends here: translation is off still, interrupts are off, one CPU.
 #[unsafe(no_mangle)]
@@ -38,6 +38,9 @@ fn main_thread(ctx: &mut MaySleep, info: &'static BootInfo) {
     let limit = cmdline::get().number("nr_cpus").unwrap_or(u64::MAX);
     smp::start_others(info, usize::try_from(limit).unwrap_or(usize::MAX));
     threads::start(ctx);
+    if let Err(errno) = mm::space::start(ctx) {
+        panic!("no memory for the page of zeros: {errno:?}");
+    }
     hello::last_line(info);
     finish::finish(ctx);
     keys::start();

@@ -3,6 +3,7 @@
 
 use super::Suite;
 
+mod address_space;
 mod inject;
 mod logging;
 mod memory;
@@ -21,6 +22,7 @@ mod waiting;
 /// All suites, in the order in which they run.
 #[rustfmt::skip]
 pub const ALL: &[Suite] = &[
+    address_space::SUITE,
     inject::SUITE,
     logging::SUITE,
     memory::SUITE,

@@ -8,13 +8,14 @@
 //! look at it as long as his read section lasts, and may keep it longer if the count was not 0 yet.
 
 use crate::addr::Pfn;
+use crate::arch::try_box;
 use crate::error::Errno;
 use crate::rcu::{self, HasRcuHead, RcuHead, RcuReadGuard};
 use crate::sync::MaySleep;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
-use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use core::mem::{ManuallyDrop, offset_of};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -220,12 +221,6 @@ impl Kept {
     pub fn object(&self) -> &Arc<dyn PageObject> {
         self.mapped().object()
     }
-    /// Another one.
-    pub(in crate::mm) fn another(&self) -> Self {
-        // SAFETY: counted (invariant).
-        unsafe { self.0.add(1) };
-        Self(self.0)
-    }
     /// Becomes that many mapped pages, of which there is at least one.
     pub(in crate::mm) fn into_pages(self, pages: u64) -> ObjectRef {
         let name = ManuallyDrop::new(self).0;
@@ -240,28 +235,4 @@ impl Drop for Kept {
         // SAFETY: the one that is counted for it.
         unsafe { self.0.subtract(1) };
     }
-}
-
-/// A box, or ENOMEM.
-pub(in crate::mm) fn try_box<T>(value: T) -> Result<Box<T>, Errno> {
-    let layout = core::alloc::Layout::new::<T>();
-    assert!(layout.size() != 0);
-    // SAFETY: the layout is not empty.
-    let memory = unsafe { alloc::alloc::alloc(layout) }.cast::<MaybeUninit<T>>();
-    let memory = NonNull::new(memory).ok_or(Errno::ENOMEM)?;
-    // SAFETY: new memory of the global allocator, of that layout.
-    let boxed = unsafe { Box::from_raw(memory.as_ptr()) };
-    Ok(Box::write(boxed, value))
-}
-
-/// An `Arc`, or ENOMEM. The standard library has no stable way to make one that may fail; so memory of
-/// its size is asked for and given back first, which leaves it at the head of this CPU's magazine, with
-/// interrupts off until it has been taken again.
-pub fn try_arc<T>(value: T) -> Result<Arc<T>, Errno> {
-    /// As large as what an `Arc` allocates.
-    #[repr(C)]
-    struct Inner<T>([usize; 2], MaybeUninit<T>);
-    let _irqs_off = crate::sync::IrqGuard::new();
-    drop(try_box(Inner::<T>([0; 2], MaybeUninit::uninit()))?);
-    Ok(Arc::new(value))
 }

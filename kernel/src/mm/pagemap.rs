@@ -3,8 +3,8 @@
 //! A tree of nodes with 64 places each, as high as the highest page asks for. Inserting is the only thing
 //! that needs memory, and may fail; a standard map would panic.
 
-use super::object::try_box;
 use crate::addr::Pfn;
+use crate::arch::try_box;
 use crate::error::Errno;
 use alloc::boxed::Box;
 use core::ops::Range;

@@ -2,10 +2,11 @@
 
 use super::ground::{Ground, TableFormat};
 use crate::cmdline;
+use crate::error::Errno;
 use crate::mm::pgtable::kernel::{choose, memory};
 use crate::mm::vma::memory::Blocks;
 use crate::mm::{frames, shared_frames};
-use crate::sync::Once;
+use crate::sync::{MaySleep, Once};
 use core::sync::atomic::Ordering;
 
 static BLOCKS: Blocks = Blocks::new(frames());
@@ -24,6 +25,11 @@ pub fn ground() -> &'static Ground {
         let tables = (TableFormat::Machine, choice.layout, choice.scheme);
         Ground::new(frames(), shared_frames(), memory(), &BLOCKS, tables)
     })
+}
+
+/// Makes what all address spaces share, at boot: the page of zeros.
+pub fn start(ctx: &mut MaySleep) -> Result<(), Errno> {
+    ground().make_zero(ctx)
 }
 
 /// The kernel's ground, if anything stands on it yet.

@@ -161,7 +161,8 @@ impl Mm {
         found.ok_or(Errno::ENOMEM)
     }
 
-    /// The record of the object: that of a neighbour, so that the two can be one mapping, or a new one.
+    /// The record of the object: that of a neighbour that shows the same, so that the two can be one
+    /// mapping, or a new one.
     fn keep_object(
         &self,
         view: View<'_, Attrs>,
@@ -172,7 +173,7 @@ impl Mm {
             if let Some(name) = view.at(beside).and_then(|area| area.attrs.object) {
                 // SAFETY: the current version names it, and the lock is held (the view).
                 let mapped = unsafe { name.get_locked() };
-                if core::ptr::addr_eq(Arc::as_ptr(mapped.object()), Arc::as_ptr(object)) {
+                if mapped.object().identity() == object.identity() {
                     // SAFETY: as above.
                     return Ok(unsafe { name.keep_locked() });
                 }

@@ -66,7 +66,7 @@ pub use active::leave_dying;
 pub use audit::Audit;
 pub use flags::VmFlags;
 pub use ground::{Attrs, Ground, TableFormat};
-pub use kernel::{committed_pages, ground as kernel_ground};
+pub use kernel::{committed_pages, ground as kernel_ground, start};
 pub use request::{
     AccessKind, Advice, FutexKey, Limits, LockAll, MapFlags, MapRequest, Marks, MmFault, MmStats,
     RemapRequest, VmaInfo,

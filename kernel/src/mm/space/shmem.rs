@@ -3,9 +3,9 @@
 
 use super::{Ground, Identity, PageError, PageObject};
 use crate::addr::Pfn;
+use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::mm::frame::Kind;
-use crate::mm::object::try_arc;
 use crate::mm::pagemap::PageMap;
 use crate::sync::{LockClass, MaySleep, Mutex, Rank};
 use alloc::sync::Arc;

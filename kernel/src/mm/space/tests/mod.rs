@@ -52,7 +52,7 @@ struct Bench {
 
 impl Bench {
     fn new((format, layout): (TableFormat, Layout)) -> Self {
-        Self::with(format, layout, &scheme::rcu::Rcu, 24)
+        Self::with(format, layout, &scheme::rcu::Rcu, 16)
     }
 
     fn with(format: TableFormat, layout: Layout, scheme: &'static dyn Scheme, megabytes: u64) -> Self {
@@ -88,7 +88,7 @@ impl Bench {
     }
 
     /// After the end of all address spaces.
-    fn nothing_is_left(mut self) {
+    fn nothing_is_left(&mut self) {
         self.ground.drop_zero();
         rcu::barrier(&mut self.ctx);
         rcu::barrier(&mut self.ctx);
