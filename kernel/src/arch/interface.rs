@@ -72,6 +72,8 @@ const _: fn(&mut [u8]) -> usize = current::console::read;
 const _: fn() -> ! = current::power::off;
 /// Ends the machine as a panic does; QEMU's exit status is not 0 where the machine has one.
 const _: fn() -> ! = current::power::fail;
+/// Lets the firmware do its own work, where it has any; gives the nanoseconds until it wants to again.
+const _: fn() -> Option<u64> = current::power::heartbeat;
 
 // random: true random numbers.
 const _: &str = current::random::NAME;

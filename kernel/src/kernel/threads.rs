@@ -1,6 +1,7 @@
 //! The kernel's own threads.
 
 use core::fmt::Write;
+use fallow::arch::current::power;
 use fallow::cpus::CpuSet;
 use fallow::error::Errno;
 use fallow::mm::{self, frame::Reclaim};
@@ -24,6 +25,18 @@ pub fn start(ctx: &mut MaySleep) {
         sched::sleep(ctx, 100_000);
     }
     trace(ctx);
+    if let Some(first) = power::heartbeat() {
+        let beat = move |ctx: &mut MaySleep| {
+            let mut next = Some(first);
+            while let Some(nanoseconds) = next {
+                sched::sleep(ctx, nanoseconds);
+                next = power::heartbeat();
+            }
+        };
+        if let Err(error) = Spawn::new("firmware").spawn(beat).map(drop) {
+            panic!("no thread for the firmware: {error:?}");
+        }
+    }
     // Never refused: there is room for the few that the kernel has.
     let _ = mm::frames().on_shortage(Reclaim::Wait(rcu::reclaim));
 }

@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | pseries | RTAS `power-off` | RTAS `ibm,os-term`: QEMU's status 1 (`-action panic=exit-failure`) |
 //! | powernv9 | OPAL power-down | `attn`: status 1 on QEMU 10; QEMU 7.2 does not know it, then power-down |
+//!
+//! powernv9 ends by itself if one lets it: skiboot has set a watchdog in the service processor, which
+//! turns the machine off after a minute. Before it starts the kernel it queues the message that stops
+//! it, and sends what it has queued when it is called.
 
 use super::firmware::{
     OPAL_BUSY, OPAL_BUSY_EVENT, OPAL_CEC_POWER_DOWN, OPAL_POLL_EVENTS, OS_TERM, POWER_OFF, opal,
@@ -36,6 +40,23 @@ pub fn off() -> ! {
             cpu::halt()
         }
     }
+}
+
+/// Time between two calls of OPAL's own work. skiboot asks for 200 ms (`ibm,heartbeat-ms`) where many
+/// devices wait for it; here there is one, whose messages take a few calls each.
+const HEARTBEAT: u64 = 1_000_000_000;
+
+/// Lets OPAL do its own work.
+pub fn heartbeat() -> Option<u64> {
+    if platform::get() != Platform::PowerNv {
+        return None;
+    }
+    // OPAL runs on this CPU's stack of its own: the CPU must stay the same.
+    let were_on = cpu::irq_save();
+    opal(OPAL_POLL_EVENTS, [0]);
+    // SAFETY: pairs with `irq_save`.
+    unsafe { cpu::irq_restore(were_on) };
+    Some(HEARTBEAT)
 }
 
 /// Ends the machine as a panic does; QEMU's exit status is not 0 where the machine has one.
