@@ -70,7 +70,7 @@ pub const KNOWN: &[Parameter] = &[
     later("console", Kind::Text),
     param("debug", Kind::Flag),
     param("fallow.crash", Kind::Text),
-    later("init", Kind::Text),
+    param("init", Kind::Text),
     param("init_on_free", Kind::OneOf(&["0", "1"])),
     param("kunit.action", Kind::OneOf(&["list"])),
     param("kunit.filter_glob", Kind::Text),

@@ -3,6 +3,7 @@
 mod finish;
 mod handlers;
 mod hello;
+mod init;
 mod keys;
 mod memory;
 mod table;
@@ -43,7 +44,7 @@ fn main_thread(ctx: &mut MaySleep, info: &'static BootInfo) {
     }
     hello::last_line(info);
     finish::finish(ctx);
-    keys::start();
+    init::start(ctx, info);
 }
 
 #[panic_handler]

@@ -3,13 +3,14 @@
 use super::{Call, Result, Row, abi};
 use crate::addr::VirtAddr;
 use crate::error::Errno;
-use crate::fs::{Access, Place, walk};
+use crate::fs::{Access, File, open, walk};
 use crate::proc::process::signal::info::{CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED};
 use crate::proc::process::wait::{Event, Wait, Waited, Which, wait};
 use crate::proc::process::{
     Clone, Ending, Info, Program, Signal, Source, Strings, clone as clone_task, exec, exit_group as end,
     exit_thread, membership,
 };
+use alloc::sync::Arc;
 use linux_raw_sys::general as nr;
 
 fn getpid(call: &mut Call<'_>) -> Result {
@@ -90,27 +91,28 @@ fn execve(call: &mut Call<'_>) -> Result {
     let mut buffer = [0; walk::PATH_MAX];
     let len = call.task.mm().read_str(call.ctx, VirtAddr::new(path), &mut buffer)?;
     let path = walk::copy(&buffer[..len])?;
-    let place = find(call, &path)?;
-    execute(call, place, &path, args, env)
+    let file = open_program(call, &path)?;
+    execute(call, file, &path, args, env)
 }
 
 #[inline(never)]
-fn find(call: &mut Call<'_>, path: &[u8]) -> core::result::Result<Place, Errno> {
+fn open_program(call: &mut Call<'_>, path: &[u8]) -> core::result::Result<Arc<File>, Errno> {
     let creds = call.task.creds();
     let who = Access { uid: creds.fsuid, gid: creds.fsgid, groups: creds.groups() };
     let fs = call.task.fs();
-    walk::Walk { who, root: fs.root(), start: fs.cwd() }.resolve(call.ctx, path, walk::Last::Follow)
+    let walk = walk::Walk { who, root: fs.root(), start: fs.cwd() };
+    open::open_program(call.ctx, &walk, path, walk::Last::Follow)
 }
 
 #[inline(never)]
-fn execute(call: &mut Call<'_>, place: Place, path: &[u8], args: u64, env: u64) -> Result {
+fn execute(call: &mut Call<'_>, file: Arc<File>, path: &[u8], args: u64, env: u64) -> Result {
     let mut args = Strings::read(call.ctx, call.task.mm(), args)?;
     let env = Strings::read(call.ctx, call.task.mm(), env)?;
     if args.count() == 0 {
         // As Linux since 5.18: a program finds a name.
         args.push(b"")?;
     }
-    exec(call.ctx, call.frame, Program { place, path, args, env })?;
+    exec(call.ctx, call.frame, Program { file, path, args, env })?;
     call.keep_frame = true;
     Ok(0)
 }

@@ -5,7 +5,7 @@ use super::fork;
 use super::{Creds, Limits};
 use crate::arch::try_arc;
 use crate::error::Errno;
-use crate::fs::{Access, FdTable, FsContext, Place, walk};
+use crate::fs::{Access, FdTable, FsContext, Place, open, walk};
 use crate::sync::MaySleep;
 use alloc::sync::Arc;
 
@@ -22,8 +22,8 @@ pub fn start_init(
     files: Arc<FdTable>,
 ) -> Result<(), Errno> {
     let walk = walk::Walk { who: Access::ROOT, root: root.clone(), start: root.clone() };
-    let place = walk.resolve(ctx, path, walk::Last::Follow)?;
-    let program = Program { place, path, args, env };
+    let file = open::open_program(ctx, &walk, path, walk::Last::Follow)?;
+    let program = Program { file, path, args, env };
     let fs = try_arc(FsContext::new(root.clone()))?;
     let loaded = load(ctx, program, &fs, &Creds::ROOT, &Limits::new())?;
     let space = loaded.space.clone();

@@ -7,7 +7,7 @@ use crate::arch::PAGE_SIZE;
 use crate::arch::current::{TrapFrame, user};
 use crate::arch::paging::Access;
 use crate::error::Errno;
-use crate::fs::{Attr, File, FsContext, Kind, OpenFlags, Place, access, walk};
+use crate::fs::{Access as Who, Attr, File, FsContext, open, walk};
 use crate::mm::space::{MapFlags, MapRequest, Marks, Mm, MmRef};
 use crate::proc::elf::{self, Header, Image, Machine};
 use crate::proc::process::{Creds, Limits};
@@ -65,7 +65,8 @@ pub fn load(
 ) -> Result<Loaded, Errno> {
     let mut line = [0; FIRST_LINE];
     for _ in 0..MOST_SCRIPTS {
-        let (file, attr) = open(ctx, program.place.clone(), creds)?;
+        let file = Arc::clone(&program.file);
+        let attr = file.place().attr(ctx)?;
         let read = file.read_exact_at(ctx, 0, &mut line)?;
         let Some(script) = script(&line[..read])? else {
             return load_elf(ctx, &program, file, &attr, fs, creds, limits);
@@ -78,7 +79,7 @@ pub fn load(
         args.push(program.path)?;
         args.append(&program.args.rest()?)?;
         program.args = args;
-        program.place = find(ctx, script.0, fs, creds)?;
+        program.file = open(ctx, script.0, fs, creds)?;
     }
     Err(Errno::ELOOP)
 }
@@ -104,25 +105,14 @@ fn script(line: &[u8]) -> Result<Option<(&[u8], Option<&[u8]>)>, Errno> {
     }))
 }
 
-fn who(creds: &Creds) -> access::Access<'_> {
-    access::Access { uid: creds.fsuid, gid: creds.fsgid, groups: creds.groups() }
+fn who(creds: &Creds) -> Who<'_> {
+    Who { uid: creds.fsuid, gid: creds.fsgid, groups: creds.groups() }
 }
 
-/// What the path leads to.
-fn find(ctx: &mut MaySleep, path: &[u8], fs: &FsContext, creds: &Creds) -> Result<Place, Errno> {
+/// Opens a program.
+fn open(ctx: &mut MaySleep, path: &[u8], fs: &FsContext, creds: &Creds) -> Result<Arc<File>, Errno> {
     let walk = walk::Walk { who: who(creds), root: fs.root(), start: fs.cwd() };
-    walk.resolve(ctx, path, walk::Last::Follow)
-}
-
-/// Opens a file to execute it.
-fn open(ctx: &mut MaySleep, place: Place, creds: &Creds) -> Result<(Arc<File>, Attr), Errno> {
-    if place.inode.kind() != Kind::File {
-        return Err(Errno::EACCES);
-    }
-    let attr = place.attr(ctx)?;
-    who(creds).check(&attr, access::EXECUTE)?;
-    let ops = Arc::clone(&place.inode).open(ctx, OpenFlags::READ)?;
-    Ok((File::new(place, None, OpenFlags::READ, ops)?, attr))
+    open::open_program(ctx, &walk, path, walk::Last::Follow)
 }
 
 /// Reads and checks the headers.
@@ -178,9 +168,9 @@ fn open_interpreter(
     name.resize(len, 0);
     let read = file.read_exact_at(ctx, at, &mut name)?;
     let path = name[..read].strip_suffix(&[0]).ok_or(Errno::ENOEXEC)?;
-    let place = find(ctx, path, fs, creds)?;
-    let (file, attr) = open(ctx, place, creds)?;
-    let image = image(ctx, &file, attr.size)?;
+    let file = open(ctx, path, fs, creds)?;
+    let size = file.place().attr(ctx)?.size;
+    let image = image(ctx, &file, size)?;
     // An interpreter has none.
     if image.interpreter.is_some() { Err(Errno::ENOEXEC) } else { Ok((file, image)) }
 }
@@ -373,7 +363,7 @@ mod tests {
     #[test]
     fn a_set_user_file_changes_the_effective_user() {
         let creds = Creds { uid: 5, euid: 5, ..Creds::ROOT };
-        let attr = Attr { uid: 7, ..Attr::plain(1, Kind::File, 0o4755) };
+        let attr = Attr { uid: 7, ..Attr::plain(1, crate::fs::Kind::File, 0o4755) };
         let new = new_creds(&attr, &creds);
         assert_eq!((new.uid, new.euid, new.suid, new.fsuid), (5, 7, 7, 7));
     }

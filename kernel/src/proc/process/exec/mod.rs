@@ -20,15 +20,15 @@ use crate::arch::current::user::UserState;
 use crate::arch::signals::AltStack;
 use crate::arch::try_arc;
 use crate::error::Errno;
-use crate::fs::Place;
+use crate::fs::File;
 use crate::sync::MaySleep;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 /// What is to be executed.
 pub struct Program<'a> {
-    /// The file.
-    pub place: Place,
+    /// The file, which may be executed.
+    pub file: Arc<File>,
     /// The path by which it was named.
     pub path: &'a [u8],
     /// Its arguments.
