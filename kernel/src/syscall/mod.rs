@@ -11,6 +11,7 @@
 mod abi;
 mod creds;
 mod futex;
+mod memory;
 mod misc;
 mod process;
 mod sched;
@@ -90,6 +91,7 @@ static TABLE: Table = build(&[
     abi::CALLS,
     creds::CALLS,
     futex::CALLS,
+    memory::CALLS,
     misc::CALLS,
     process::CALLS,
     sched::CALLS,
