@@ -76,6 +76,8 @@ pub enum Errno {
     EDEADLK = 35,
     /// Name too long.
     ENAMETOOLONG = 36,
+    /// No locks.
+    ENOLCK = 37,
     /// Not implemented.
     ENOSYS = 38,
     /// Directory not empty.

@@ -26,6 +26,7 @@ pub mod buffer;
 pub mod change;
 pub mod context;
 pub mod dev;
+pub mod copy;
 pub mod device;
 pub mod fdtable;
 pub mod file;
