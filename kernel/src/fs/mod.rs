@@ -25,8 +25,8 @@ pub mod boot;
 pub mod buffer;
 pub mod change;
 pub mod context;
-pub mod dev;
 pub mod copy;
+pub mod dev;
 pub mod device;
 pub mod fdtable;
 pub mod file;
@@ -40,6 +40,8 @@ pub mod pipe;
 pub mod poll;
 pub mod procfs;
 pub mod pseudo;
+#[cfg(test)]
+mod tests;
 pub mod tmpfs;
 pub mod tty;
 pub mod walk;
