@@ -14,3 +14,6 @@ pub struct CloneOrder {
     /// CLONE_SETTLS
     pub tls: usize,
 }
+
+/// The number of a call that this machine's Linux does not have.
+pub const ABSENT: u32 = u32::MAX;

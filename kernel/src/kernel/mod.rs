@@ -1,6 +1,5 @@
 //! The boot order.
 
-mod files;
 mod finish;
 mod handlers;
 mod hello;
@@ -43,7 +42,6 @@ fn main_thread(ctx: &mut MaySleep, info: &'static BootInfo) {
     if let Err(errno) = mm::space::start(ctx) {
         panic!("no memory for the page of zeros: {errno:?}");
     }
-    files::start(ctx, info);
     hello::last_line(info);
     finish::finish(ctx);
     init::start(ctx, info);

@@ -9,16 +9,25 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod attr;
 mod creds;
+mod dir;
+mod files;
 mod futex;
+mod io;
 mod memory;
 mod misc;
+mod mount;
+mod open;
+mod poll;
 mod process;
 mod sched;
 mod signal;
+mod stat;
 mod time;
 
 use crate::addr::VirtAddr;
+use crate::arch::abi::ABSENT;
 use crate::arch::current::TrapFrame;
 use crate::error::Errno;
 use crate::mm::space::Plain;
@@ -89,6 +98,13 @@ type Table = [Option<Handler>; NUMBERS];
 /// All topics.
 static TABLE: Table = build(&[
     abi::CALLS,
+    attr::CALLS,
+    dir::CALLS,
+    io::CALLS,
+    mount::CALLS,
+    open::CALLS,
+    poll::CALLS,
+    stat::CALLS,
     creds::CALLS,
     futex::CALLS,
     memory::CALLS,
@@ -106,9 +122,12 @@ const fn build(topics: &[&[Row]]) -> Table {
         let mut row = 0;
         while row < topics[topic].len() {
             let (number, handler) = topics[topic][row];
+            row += 1;
+            if number == ABSENT {
+                continue;
+            }
             assert!(table[number as usize].is_none(), "two rows for one number");
             table[number as usize] = Some(handler);
-            row += 1;
         }
         topic += 1;
     }

@@ -1,6 +1,6 @@
 //! What differs between the machines' Linux in how calls are made, beside their numbers.
 
-use crate::arch::abi::CloneOrder;
+use crate::arch::abi::{ABSENT, CloneOrder};
 
 /// The arguments of `clone`.
 pub const CLONE: CloneOrder = CloneOrder { flags: 0, stack: 1, parent_tid: 2, child_tid: 3, tls: 4 };
@@ -10,3 +10,11 @@ pub const SIGRETURN: u32 = 511;
 pub const MMAP_BY_POINTER: bool = false;
 /// The machine's name, as `uname` gives it.
 pub const MACHINE: &str = "hosted";
+/// `lseek` with the offset in two halves.
+pub const LLSEEK: u32 = ABSENT;
+/// `select` with five arguments.
+pub const SELECT: u32 = linux_raw_sys::general::__NR_select;
+/// `statfs` with the structure's size.
+pub const STATFS64: u32 = ABSENT;
+/// The same of an open file.
+pub const FSTATFS64: u32 = ABSENT;

@@ -11,3 +11,11 @@ pub const SIGRETURN: u32 = linux::__NR_sigreturn;
 pub const MMAP_BY_POINTER: bool = false;
 /// The machine's name, as `uname` gives it.
 pub const MACHINE: &str = "ppc64le";
+/// `lseek` with the offset in two halves.
+pub const LLSEEK: u32 = linux::__NR__llseek;
+/// `select` with five arguments.
+pub const SELECT: u32 = linux::__NR__newselect;
+/// `statfs` with the structure's size.
+pub const STATFS64: u32 = linux::__NR_statfs64;
+/// The same of an open file.
+pub const FSTATFS64: u32 = linux::__NR_fstatfs64;

@@ -1,6 +1,6 @@
 //! What differs between the machines' Linux in how calls are made, beside their numbers.
 
-use crate::arch::abi::CloneOrder;
+use crate::arch::abi::{ABSENT, CloneOrder};
 use linux_raw_sys::general as linux;
 
 /// The arguments of `clone`.
@@ -11,3 +11,11 @@ pub const SIGRETURN: u32 = linux::__NR_sigreturn;
 pub const MMAP_BY_POINTER: bool = true;
 /// The machine's name, as `uname` gives it.
 pub const MACHINE: &str = "s390x";
+/// `lseek` with the offset in two halves.
+pub const LLSEEK: u32 = ABSENT;
+/// `select` with five arguments.
+pub const SELECT: u32 = linux::__NR_select;
+/// `statfs` with the structure's size.
+pub const STATFS64: u32 = linux::__NR_statfs64;
+/// The same of an open file.
+pub const FSTATFS64: u32 = linux::__NR_fstatfs64;
