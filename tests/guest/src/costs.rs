@@ -1,0 +1,182 @@
+//! What the kernel's services cost, in guest instructions.
+//!
+//! Under `-icount` the guest's clock counts instructions: 1 ns each on s390x, 4 ns on pseries. The
+//! runner divides; this prints nanoseconds of the guest's clock. Each figure is the least of several
+//! rounds, each of many calls, with the cost of an empty loop taken off.
+
+use crate::harness::memory::{Map, page, poke};
+use crate::harness::{Outcome, call};
+use crate::{raw, sys};
+use libc::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE};
+
+/// Rounds of which the least counts.
+const ROUNDS: usize = 5;
+
+fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a structure of our own.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    (time.tv_sec * 1_000_000_000 + time.tv_nsec) as u64
+}
+
+/// The least time of a call among the rounds, and prints it.
+fn measure(
+    name: &str,
+    calls: u64,
+    mut work: impl FnMut() -> Result<u64, crate::harness::Failure>,
+) -> Outcome {
+    let mut least = u64::MAX;
+    for _ in 0..ROUNDS {
+        least = least.min(work()?);
+    }
+    println!("cost {name}: {} ns", least / calls);
+    Ok(())
+}
+
+/// The time that something takes.
+fn timed(mut work: impl FnMut() -> Outcome) -> Result<u64, crate::harness::Failure> {
+    let before = now();
+    work()?;
+    Ok(now() - before)
+}
+
+/// Prints all of them; the result is the exit status.
+pub fn run() -> i32 {
+    match all() {
+        Ok(()) => 0,
+        Err(failure) => {
+            println!("costs: {failure:?}");
+            1
+        }
+    }
+}
+
+fn all() -> Outcome {
+    measure("null call", 1000, || {
+        timed(|| {
+            for _ in 0..1000 {
+                raw!(SYS_getppid);
+            }
+            Ok(())
+        })
+    })?;
+    measure("fork, exit, wait", 20, || {
+        timed(|| {
+            for _ in 0..20 {
+                // SAFETY: the child ends at once.
+                let pid = unsafe { libc::fork() };
+                if pid == 0 {
+                    // SAFETY: ends the child.
+                    unsafe { libc::_exit(0) };
+                }
+                sys!(waitpid(pid, std::ptr::null_mut(), 0));
+            }
+            Ok(())
+        })
+    })?;
+    pipe_switch()?;
+    faults()?;
+    tables()
+}
+
+fn pipe_switch() -> Outcome {
+    let (mut there, mut back) = ([0; 2], [0; 2]);
+    sys!(pipe(there.as_mut_ptr()));
+    sys!(pipe(back.as_mut_ptr()));
+    let child = crate::harness::child::fork(|| {
+        sys!(close(there[1]));
+        let mut byte = [0_u8; 1];
+        while sys!(read(there[0], byte.as_mut_ptr().cast(), 1)) == 1 {
+            sys!(write(back[1], byte.as_ptr().cast(), 1));
+        }
+        Ok(())
+    })?;
+    measure("pipe switch, one way", 1000, || {
+        timed(|| {
+            let mut byte = [0_u8; 1];
+            for _ in 0..500 {
+                sys!(write(there[1], byte.as_ptr().cast(), 1));
+                sys!(read(back[0], byte.as_mut_ptr().cast(), 1));
+            }
+            Ok(())
+        })
+    })?;
+    sys!(close(there[1]));
+    child.succeeds()
+}
+
+const RW: i32 = PROT_READ | PROT_WRITE;
+const FLAGS: i32 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+fn faults() -> Outcome {
+    measure("anonymous fault", 200, || {
+        let map = Map::private(200)?;
+        // The table is there; only the pages are not.
+        poke(map.page(0), 1);
+        timed(|| {
+            (0..200).for_each(|number| poke(map.page(number), 1));
+            Ok(())
+        })
+    })?;
+    measure("mmap, munmap", 200, || {
+        timed(|| {
+            for _ in 0..200 {
+                drop(Map::private(1)?);
+            }
+            Ok(())
+        })
+    })?;
+    // Far from everything else, so that each round needs a page table of its own.
+    let lonely = Map::new(0, 1 << 30, libc::PROT_NONE, FLAGS, -1, 0)?;
+    let at = (lonely.start as usize + (1 << 29)) as *mut libc::c_void;
+    measure("mmap, touch, munmap on a fresh table", 100, || {
+        timed(|| {
+            for _ in 0..100 {
+                // SAFETY: inside our own reservation.
+                let map = unsafe { libc::mmap(at, page(), RW, FLAGS | libc::MAP_FIXED, -1, 0) };
+                call(map as i64, "mmap")?;
+                poke(map.cast(), 1);
+                sys!(munmap(map, page()));
+            }
+            Ok(())
+        })
+    })
+}
+
+/// How far apart pages are that need a page table each: what one table maps on either machine, in the
+/// layout that is the machine's own on Linux.
+const fn span() -> usize {
+    if cfg!(target_arch = "s390x") { 1 << 20 } else { 1 << 21 }
+}
+
+fn tables() -> Outcome {
+    const COUNT: usize = 256;
+    let touched = || -> Result<Map, crate::harness::Failure> {
+        let map = Map::new(0, COUNT * span(), RW, FLAGS, -1, 0)?;
+        (0..COUNT).for_each(|number| map.set(number * span(), 1));
+        Ok(map)
+    };
+    measure("munmap, per page table with one page", COUNT as u64, || {
+        let map = touched()?;
+        timed(|| {
+            sys!(munmap(map.start.cast(), map.len));
+            Ok(())
+        })
+    })?;
+    let fork = || -> Result<u64, crate::harness::Failure> {
+        let before = now();
+        // SAFETY: the child ends at once.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(0) };
+        }
+        let time = now() - before;
+        sys!(waitpid(pid, std::ptr::null_mut(), 0));
+        Ok(time)
+    };
+    let without =
+        (0..ROUNDS).map(|_| fork()).try_fold(u64::MAX, |least, time| time.map(|time| least.min(time)))?;
+    let _map = touched()?;
+    measure("fork, per page table with one page", COUNT as u64, || Ok(fork()?.saturating_sub(without)))
+}

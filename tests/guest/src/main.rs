@@ -1,0 +1,37 @@
+//! What programs may expect of the kernel, tested from within: one program, which runs on Fallow and
+//! on Linux. A test that Linux fails is a wrong test.
+//!
+//! `guest-tests [GLOB]` runs the tests that match `suite.test` and prints KTAP; `--list` names them.
+//! `guest-tests storm KIND SECONDS` and `guest-tests costs` are the other two things it can do, and
+//! `guest-tests role NAME ...` is what tests execute.
+
+mod costs;
+mod harness;
+mod roles;
+mod storm;
+mod suites;
+
+use harness::runner::{self, Selection};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // Rust's runtime handles these two itself; the tests want what the kernel does.
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGPIPE] {
+        // SAFETY: SIG_DFL is no function.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let status = match words.as_slice() {
+        ["role", name, rest @ ..] => roles::play(name, rest),
+        ["costs"] => costs::run(),
+        ["storm", kind, seconds] => storm::run(kind, seconds.parse().unwrap_or(1)),
+        ["--list"] => runner::run(suites::ALL, &Selection { glob: "*".into(), list: true }),
+        [] => runner::run(suites::ALL, &Selection { glob: "*".into(), list: false }),
+        [glob] => runner::run(suites::ALL, &Selection { glob: (*glob).into(), list: false }),
+        _ => {
+            eprintln!("guest-tests [--list | GLOB | costs | storm KIND SECONDS]");
+            2
+        }
+    };
+    std::process::exit(status);
+}
