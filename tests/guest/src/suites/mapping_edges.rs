@@ -217,7 +217,11 @@ fn a_growing_mapping() -> Outcome {
 fn deeper(left: usize) -> usize {
     let mut here = [left as u8; 4096];
     poke(here.as_mut_ptr(), 1);
-    if left == 0 { 0 } else { deeper(left - 1) + usize::from(peek(here.as_ptr())) }
+    if left == 0 {
+        0
+    } else {
+        std::hint::black_box(deeper as fn(usize) -> usize)(left - 1) + usize::from(peek(here.as_ptr()))
+    }
 }
 
 fn the_stack_has_a_limit() -> Outcome {

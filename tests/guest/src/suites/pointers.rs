@@ -24,6 +24,9 @@ const FILE: i64 = i64::MIN + 82;
 const FOLDER: i64 = i64::MIN + 83;
 
 const AT: i64 = AT_FDCWD as i64;
+/// ppc64 has an old one of that name, too.
+const GETRLIMIT: i64 = if cfg!(target_arch = "powerpc64") { 190 } else { SYS_getrlimit };
+
 const CASES: &[Case] = &[
     ("access", SYS_access, [BAD, 0, 0, 0, 0, 0]),
     ("chdir", SYS_chdir, [BAD, 0, 0, 0, 0, 0]),
@@ -48,7 +51,7 @@ const CASES: &[Case] = &[
     ("getrandom", SYS_getrandom, [BAD, 10, 0, 0, 0, 0]),
     ("getresuid", SYS_getresuid, [BAD, GOOD, GOOD, 0, 0, 0]),
     ("getresgid", SYS_getresgid, [GOOD, BAD, GOOD, 0, 0, 0]),
-    ("getrlimit", SYS_getrlimit, [3, BAD, 0, 0, 0, 0]),
+    ("getrlimit", GETRLIMIT, [3, BAD, 0, 0, 0, 0]),
     ("getrusage", SYS_getrusage, [0, BAD, 0, 0, 0, 0]),
     ("gettimeofday", SYS_gettimeofday, [BAD, 0, 0, 0, 0, 0]),
     ("ioctl FIONREAD", SYS_ioctl, [READ, FIONREAD as i64, BAD, 0, 0, 0]),

@@ -148,7 +148,11 @@ fn a_handler_repairs() -> Outcome {
 fn endless(depth: usize) -> usize {
     let mut here = [depth as u8; 4096];
     poke(here.as_mut_ptr(), 1);
-    if depth == usize::MAX { 0 } else { endless(depth + 1) + usize::from(peek(here.as_ptr())) }
+    if depth == usize::MAX {
+        0
+    } else {
+        std::hint::black_box(endless as fn(usize) -> usize)(depth + 1) + usize::from(peek(here.as_ptr()))
+    }
 }
 
 fn the_stack_overflows_into_a_handler() -> Outcome {
