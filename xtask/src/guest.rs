@@ -44,6 +44,9 @@ pub enum Input {
     None,
     /// These keys, all at once, when the guest has booted.
     Typed(&'static str),
+    /// A conversation: each part's keys are typed when its words have been heard, after those of
+    /// the part before.
+    Dialogue(&'static [(&'static str, &'static str)]),
     /// What the runner's own standard input gives.
     Inherit,
     /// Keys from a raw terminal; whether Ctrl-C is one of the guest's.
@@ -111,7 +114,7 @@ pub fn run(
     command.stdin(match input {
         Input::None => Stdio::null(),
         Input::Inherit => Stdio::inherit(),
-        Input::Typed(_) | Input::Terminal { .. } => Stdio::piped(),
+        Input::Typed(_) | Input::Dialogue(_) | Input::Terminal { .. } => Stdio::piped(),
     });
     let start = Instant::now();
     let mut child = Killed(spawn(&mut command).with_context(|| format!("{}", qemu.path().display()))?);
@@ -141,10 +144,12 @@ pub fn run(
         boot_time: None,
         time: Duration::ZERO,
     };
-    let mut typing = match input {
-        Input::Typed(keys) => child.0.stdin.take().map(|pipe| (pipe, keys)),
-        _ => None,
+    let typing = match input {
+        Input::Typed(keys) => Typing::Booted(keys),
+        Input::Dialogue(parts) => Typing::Dialogue(Dialogue { parts, heard: Vec::new() }),
+        _ => Typing::Nothing,
     };
+    let mut typing = (typing, child.0.stdin.take());
     let ended = run.watch(&events, patience, start, &mut typing, &mut show);
     if ended.is_some() {
         child.0.kill()?;
@@ -173,7 +178,7 @@ impl Finished {
         events: &Receiver<Event>,
         patience: Patience,
         start: Instant,
-        typing: &mut Option<(ChildStdin, &str)>,
+        typing: &mut (Typing, Option<ChildStdin>),
         show: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Option<Result<End, Cut>> {
         let mut last = Instant::now();
@@ -185,14 +190,22 @@ impl Finished {
                 Ok(Event::Cut(cut)) => return Some(Err(cut)),
                 Ok(event) => {
                     last = Instant::now();
+                    if let (Event::Output(bytes), Typing::Dialogue(dialogue)) = (&event, &mut typing.0) {
+                        let keys = dialogue.hear(bytes);
+                        if let Some(pipe) = &mut typing.1 {
+                            // A guest that is gone hears nothing, and its end tells.
+                            let _ = pipe.write_all(&keys).and_then(|()| pipe.flush());
+                        }
+                    }
                     if self.take(event, start, show).is_err() {
                         return Some(Err(Cut::Closed));
                     }
                     if self.boot_time.is_some()
-                        && let Some((mut pipe, keys)) = typing.take()
+                        && let Typing::Booted(keys) = typing.0
+                        && let Some(pipe) = &mut typing.1
                     {
-                        // A guest that is gone hears nothing, and its end tells.
                         let _ = pipe.write_all(keys.as_bytes());
+                        typing.0 = Typing::Nothing;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -246,6 +259,39 @@ impl Finished {
             }
             Event::OutputClosed | Event::Cut(_) => Ok(()),
         }
+    }
+}
+
+/// What is still to be typed.
+enum Typing {
+    Nothing,
+    /// These keys, when the guest has booted.
+    Booted(&'static str),
+    /// See [`Input::Dialogue`].
+    Dialogue(Dialogue),
+}
+
+/// A conversation and what was heard since its last part.
+struct Dialogue {
+    parts: &'static [(&'static str, &'static str)],
+    heard: Vec<u8>,
+}
+
+impl Dialogue {
+    /// Hears bytes; gives the keys to type now.
+    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut keys = Vec::new();
+        for &byte in bytes {
+            self.heard.push(byte);
+            if let Some((words, answer)) = self.parts.first()
+                && self.heard.ends_with(words.as_bytes())
+            {
+                keys.extend_from_slice(answer.as_bytes());
+                self.parts = &self.parts[1..];
+                self.heard.clear();
+            }
+        }
+        keys
     }
 }
 
@@ -335,4 +381,21 @@ fn interrupts(sender: Sender<Event>) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialogue_answers_what_it_hears_in_order() {
+        let mut dialogue =
+            Dialogue { parts: &[("$ ", "one\n"), ("$ ", "two\n"), ("x", "")], heard: Vec::new() };
+        assert_eq!(dialogue.hear(b"boot\n"), b"");
+        assert_eq!(dialogue.hear(b"$"), b"");
+        assert_eq!(dialogue.hear(b" "), b"one\n");
+        assert_eq!(dialogue.hear(b"one\r\n$ two"), b"two\n");
+        assert_eq!(dialogue.hear(b"x$ "), b"");
+        assert!(dialogue.parts.is_empty());
+    }
 }

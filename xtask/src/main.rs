@@ -8,6 +8,7 @@
 mod boot;
 mod command;
 mod console;
+mod costs;
 mod cpio;
 mod debian;
 mod firmware;
@@ -60,6 +61,7 @@ fn work() -> anyhow::Result<u8> {
         }
         Command::Doctor { qemu } => needs::doctor(qemu.as_deref()),
         Command::Boot(boot) => boot::boot(boot),
+        Command::Costs { linux, qemu } => costs::costs(linux, qemu.as_deref()),
         Command::Test(test) => suites::run(test),
     }
 }

@@ -33,8 +33,13 @@ mod raw {
             }
             cmd test {
                 optional --long
+                optional --oracle
                 optional --seconds n: String
                 optional --only text: String
+                optional --qemu dir: PathBuf
+            }
+            cmd costs {
+                optional --linux
                 optional --qemu dir: PathBuf
             }
             cmd doctor {
@@ -53,6 +58,13 @@ pub enum Command {
     Boot(Boot),
     /// Run all tests.
     Test(Test),
+    /// Count what the kernel's services cost.
+    Costs {
+        /// Linux' instead.
+        linux: bool,
+        /// Where another QEMU is.
+        qemu: Option<PathBuf>,
+    },
     /// Look at what is there.
     Doctor {
         /// Where another QEMU is.
@@ -84,6 +96,8 @@ pub struct Boot {
 pub struct Test {
     /// The long versions.
     pub long: bool,
+    /// Only the programs, on Linux as well, where they must say the same.
+    pub oracle: bool,
     /// How long each torture test runs.
     pub seconds: Option<u64>,
     /// Only the suites whose name contains this.
@@ -102,9 +116,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
     };
     Ok(match flags.subcommand {
         raw::RunQemuCmd::Run(run) => Command::Boot(boot(run)?),
+        raw::RunQemuCmd::Costs(costs) => Command::Costs { linux: costs.linux, qemu: costs.qemu },
         raw::RunQemuCmd::Doctor(doctor) => Command::Doctor { qemu: doctor.qemu },
         raw::RunQemuCmd::Test(test) => Command::Test(Test {
             long: test.long,
+            oracle: test.oracle,
             seconds: test.seconds.map(|text| number("--seconds", &text, 1, 86_400)).transpose()?,
             only: test.only,
             qemu: test.qemu,

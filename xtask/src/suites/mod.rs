@@ -11,6 +11,8 @@ mod host;
 mod inputs;
 mod matrix;
 mod mistakes;
+mod programs;
+mod shell;
 mod tally;
 mod typing;
 
@@ -38,6 +40,7 @@ pub struct Context {
     qemu: [Qemu; 2],
     progress: Progress,
     kernels: [[Mutex<Option<PathBuf>>; 2]; 2],
+    programs: [Mutex<Option<PathBuf>>; 2],
 }
 
 impl Context {
@@ -52,6 +55,17 @@ impl Context {
             return Ok(path.clone());
         }
         let path = kernel::build(arch, profile, &self.toolchain, &self.progress)?;
+        *built = Some(path.clone());
+        Ok(path)
+    }
+
+    /// The test programs, built when somebody first asks.
+    fn programs(&self, arch: Arch) -> anyhow::Result<PathBuf> {
+        let mut built = lock(&self.programs[arch as usize]);
+        if let Some(path) = &*built {
+            return Ok(path.clone());
+        }
+        let path = crate::programs::build(arch, &self.toolchain, &self.progress)?;
         *built = Some(path.clone());
         Ok(path)
     }
@@ -129,7 +143,12 @@ fn plan(options: &Test) -> Vec<Suite> {
     all.extend(inputs::suites());
     all.extend(typing::suites());
     all.extend(matrix::suites(options.long));
+    all.extend(programs::suites(options));
+    all.extend(shell::suites(options));
     all.extend(clock::suites());
+    if options.oracle {
+        all.retain(|suite| suite.name.starts_with("programs"));
+    }
     if let Some(text) = &options.only {
         all.retain(|suite| suite.name.contains(text.as_str()));
     }
@@ -150,6 +169,7 @@ pub fn run(options: Test) -> anyhow::Result<u8> {
         qemu: [Qemu::find(Arch::S390x, folder)?, Qemu::find(Arch::Ppc64, folder)?],
         progress,
         kernels: Default::default(),
+        programs: Default::default(),
         options,
     };
     let width = suites.iter().map(|suite| suite.name.len()).max().unwrap_or(0);
@@ -248,7 +268,7 @@ mod tests {
     #[test]
     fn names_are_distinct() {
         let mut seen = std::collections::HashMap::new();
-        for suite in plan(&Test { long: true, ..Test::default() }) {
+        for suite in plan(&Test { long: true, oracle: true, ..Test::default() }) {
             *seen.entry(suite.name).or_insert(0) += 1;
         }
         seen.retain(|_, count| *count > 1);
