@@ -13,6 +13,7 @@
 //! A pure function: the host tests it.
 
 use super::Strings;
+use crate::arch::current::{signal, user};
 use crate::error::Errno;
 use alloc::vec::Vec;
 use linux_raw_sys::auxvec as at;
@@ -72,7 +73,7 @@ pub fn contents(
     let platform_at = place(args_at, auxiliary.platform.len() + 1);
     let random_at = place(platform_at, auxiliary.random.len());
     let vector = vector(auxiliary, path_at, platform_at, random_at);
-    let words = 1 + args.count() + 1 + env.count() + 1 + 2 * vector.len();
+    let words = 1 + args.count() + 1 + env.count() + 1 + 2 * vector.clone().count();
     // 16 bytes: what both machines' ABIs ask of a stack pointer.
     let sp = (random_at - 8 * words as u64) & !15;
 
@@ -84,8 +85,8 @@ pub fn contents(
     word(0);
     env.offsets().for_each(|offset| word(env_at + offset as u64));
     word(0);
-    vector.iter().for_each(|&(kind, value)| {
-        word(kind.into());
+    vector.for_each(|(kind, value)| {
+        word(kind);
         word(value);
     });
     bytes.resize((random_at - sp) as usize, 0);
@@ -99,10 +100,18 @@ pub fn contents(
     Ok(Contents { bytes, sp, args: (args_at, env_at), env: (env_at, path_at) })
 }
 
-fn vector(auxiliary: &Auxiliary<'_>, path: u64, platform: u64, random: u64) -> [(u32, u64); 20] {
+type Entry = (u64, u64);
+
+/// The machine's own entries come first, as with Linux.
+fn vector(
+    auxiliary: &Auxiliary<'_>,
+    path: u64,
+    platform: u64,
+    random: u64,
+) -> impl Iterator<Item = Entry> + Clone {
     let (headers, count, size) = auxiliary.headers;
     let [uid, euid, gid, egid] = auxiliary.users;
-    [
+    let common = [
         (at::AT_HWCAP, auxiliary.hwcap.0),
         (at::AT_PAGESZ, auxiliary.page),
         (at::AT_CLKTCK, auxiliary.ticks),
@@ -121,9 +130,11 @@ fn vector(auxiliary: &Auxiliary<'_>, path: u64, platform: u64, random: u64) -> [
         (at::AT_HWCAP2, auxiliary.hwcap.1),
         (at::AT_EXECFN, path),
         (at::AT_PLATFORM, platform),
-        (at::AT_MINSIGSTKSZ, crate::arch::current::signal::FRAME_MAX as u64),
+        (at::AT_MINSIGSTKSZ, signal::STACK_MIN as u64),
         (at::AT_NULL, 0),
-    ]
+    ];
+    let common = common.into_iter().map(|(key, value)| (key.into(), value));
+    user::AUXILIARY.iter().copied().chain(common)
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ fn place(
         wants_info: action.flags & flags::SA_SIGINFO != 0,
         mask: mask.bits(),
         alt_stack,
-        stack: VirtAddr::new(if change { alt_stack.sp + alt_stack.size } else { sp }),
+        stack: VirtAddr::new(if change { alt_stack.sp.wrapping_add(alt_stack.size) } else { sp }),
         trampoline: VirtAddr::new(task.process().trampoline.load(Ordering::Relaxed)),
         fault_address: match info.source {
             Source::Fault { address } => address,
