@@ -351,6 +351,90 @@ SAMPLE handler
     sfpc    %r1
     br      %r14
 
+# Mistakes. Each ends at FAIL if it is none. (No fixed-point overflow: QEMU ignores
+# that mask. No decimals: it has no such instructions. No odd addresses: it
+# executes there.)
+    .macro FAIL
+    lghi    %r2, 1234
+    svc     1
+    .endm
+
+    .macro TRAPS                    # all IEEE exceptions trap
+    llilh   %r1, 0xf800
+    sfpc    %r1
+    .endm
+
+SAMPLE divide
+    lghi    %r0, 0
+    lghi    %r1, 1
+    lghi    %r3, 0
+    dsgr    %r0, %r3
+    FAIL
+
+SAMPLE zero_by_zero
+    TRAPS
+    lzdr    %f9
+    ddbr    %f9, %f9
+    FAIL
+
+SAMPLE by_zero
+    TRAPS
+    lghi    %r1, 1
+    cdgbr   %f0, %r1
+    lzdr    %f2
+    ddbr    %f0, %f2
+    FAIL
+
+SAMPLE overflow
+    TRAPS
+    larl    %r1, 1f
+    ld      %f0, 0(%r1)
+    adbr    %f0, %f0
+    FAIL
+    .balign 8
+1:  .quad   0x7fefffffffffffff
+
+SAMPLE underflow
+    TRAPS
+    larl    %r1, 1f
+    ld      %f0, 0(%r1)
+    mdbr    %f0, %f0
+    FAIL
+    .balign 8
+1:  .quad   0x0010000000000001
+
+SAMPLE inexact
+    TRAPS
+    lghi    %r1, 1
+    cdgbr   %f0, %r1
+    lghi    %r1, 3
+    cdgbr   %f2, %r1
+    ddbr    %f0, %f2
+    FAIL
+
+SAMPLE vector
+    TRAPS
+    vzero   %v17
+    vfddb   %v18, %v17, %v17
+    FAIL
+
+SAMPLE compare_and_trap
+    cgrte   %r3, %r3
+    FAIL
+
+SAMPLE odd_register
+    .long   0xb9870013              # dlgr %r1, %r3
+    FAIL
+
+SAMPLE execute
+    larl    %r1, 1f
+1:  ex      %r0, 0(%r1)
+    FAIL
+
+SAMPLE ptlb
+    ptlb
+    FAIL
+
 SAMPLE end
     .machine pop
     .text

@@ -1,6 +1,6 @@
 //! Programs for tests: where samples.S has each.
 
-use crate::arch::samples::Samples;
+use crate::arch::samples::{Mistake, Samples};
 
 /// The instructions of `sample_privileged`, in its order.
 const PRIVILEGED: &[&str] = &[
@@ -81,6 +81,27 @@ macro_rules! code {
     }};
 }
 
+const SIGILL: u32 = 4;
+const SIGFPE: u32 = 8;
+
+fn mistake(nth: usize) -> Option<Mistake> {
+    let mistakes = [
+        ("division by zero", code!(sample_divide, sample_zero_by_zero), SIGFPE, 1),
+        ("zero by zero", code!(sample_zero_by_zero, sample_by_zero), SIGFPE, 7),
+        ("one by zero", code!(sample_by_zero, sample_overflow), SIGFPE, 3),
+        ("overflow", code!(sample_overflow, sample_underflow), SIGFPE, 4),
+        ("underflow", code!(sample_underflow, sample_inexact), SIGFPE, 5),
+        ("inexact", code!(sample_inexact, sample_vector), SIGFPE, 6),
+        ("zeros by zeros", code!(sample_vector, sample_compare_and_trap), SIGFPE, 7),
+        ("COMPARE AND TRAP", code!(sample_compare_and_trap, sample_odd_register), SIGFPE, 0),
+        ("an odd register of a pair", code!(sample_odd_register, sample_execute), SIGILL, 2),
+        ("EXECUTE of an EXECUTE", code!(sample_execute, sample_ptlb), SIGILL, 2),
+        ("PTLB", code!(sample_ptlb, sample_end), SIGILL, 5),
+    ];
+    let &(name, code, signal, si_code) = mistakes.get(nth)?;
+    Some(Mistake { name, code, signal, si_code })
+}
+
 /// All of them.
 pub fn samples() -> Samples {
     Samples {
@@ -99,7 +120,7 @@ pub fn samples() -> Samples {
         float: code!(sample_float, sample_spin),
         spin: code!(sample_spin, sample_tls),
         tls: code!(sample_tls, sample_handler),
-        handler: code!(sample_handler, sample_end),
-        mistake: |_| None,
+        handler: code!(sample_handler, sample_divide),
+        mistake,
     }
 }
