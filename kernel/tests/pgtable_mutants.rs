@@ -172,8 +172,8 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         "a walk cache outlives its table",
         "pgtable/page_table.rs",
-        "if everything || !tables.is_empty() {",
-        "if everything {",
+        "let everything = everything || !tables.is_empty();",
+        "let everything = everything;",
         By::Host,
         "model::s390x_frag",
         " at 0x",
@@ -430,6 +430,18 @@ fn run(copy: &Path, by: By, tests: &[&str]) -> (bool, String) {
         .expect("cargo starts");
     let said = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (done.status.success(), said)
+}
+
+/// In each ordinary run: that the mutants still are what they say.
+#[test]
+fn every_mutant_has_its_place() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mm");
+    for mutant in MUTANTS {
+        let text = fs::read_to_string(sources.join(mutant.file)).expect("a source");
+        let places = text.matches(mutant.right).count();
+        assert_eq!(places, 1, "{}: its text occurs {places} times in {}", mutant.name, mutant.file);
+        assert_ne!(mutant.right, mutant.wrong, "{}", mutant.name);
+    }
 }
 
 #[test]

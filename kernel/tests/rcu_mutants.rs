@@ -350,8 +350,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a head that is queued is queued again",
         file: "instance.rs",
-        right: "        if !unsafe { head.as_ref() }.claim(callback) {",
-        wrong: "        if !unsafe { head.as_ref() }.claim(callback) && N == 0 {",
+        right: "claim(callback) {\n            return self.env.misuse(\"call_rcu",
+        wrong: "claim(callback) && N == 0 {\n            return self.env.misuse(\"call_rcu",
         by: By::Host,
         test: "deferring_twice_panics_by_name",
         says: "",
@@ -436,6 +436,18 @@ fn run(copy: &Path, by: By, tests: &[&str]) -> (bool, String) {
         .expect("cargo starts");
     let said = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (done.status.success(), said)
+}
+
+/// In each ordinary run: that the mutants still are what they say.
+#[test]
+fn every_mutant_has_its_place() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rcu");
+    for mutant in MUTANTS {
+        let text = fs::read_to_string(sources.join(mutant.file)).expect("a source");
+        let places = text.matches(mutant.right).count();
+        assert_eq!(places, 1, "{}: its text occurs {places} times in {}", mutant.name, mutant.file);
+        assert_ne!(mutant.right, mutant.wrong, "{}", mutant.name);
+    }
 }
 
 #[test]
