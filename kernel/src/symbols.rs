@@ -81,6 +81,11 @@ impl<'a> Symbols<'a> {
         core::str::from_utf8(&name[..end]).ok()
     }
 
+    /// The function with that index, ascending: its address and name.
+    pub fn get(&self, index: usize) -> Option<(usize, &'a str)> {
+        Some((self.text.checked_add(self.start(index)?)?, self.name(index)?))
+    }
+
     /// The function that an address lies in.
     pub fn lookup(&self, address: usize) -> Option<Symbol<'a>> {
         let offset = address.checked_sub(self.text).filter(|&offset| offset < self.text_size)?;

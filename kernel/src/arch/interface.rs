@@ -52,6 +52,9 @@ const _: fn() -> ! = current::cpu::halt;
 /// The registers as they are in the caller.
 const _: fn() -> current::TrapFrame = current::cpu::capture;
 
+/// `/proc/cpuinfo` with those CPUs, as the machine's Linux prints it.
+const _: fn(&mut dyn core::fmt::Write, crate::cpus::CpuSet) -> core::fmt::Result = current::cpuinfo::print;
+
 // timer: nanoseconds since boot, the same on all CPUs.
 const _: fn() -> u64 = current::timer::now;
 /// One interrupt at or after that time on this CPU, replacing the one armed before.

@@ -42,6 +42,7 @@ pub mod procfs;
 pub mod pseudo;
 #[cfg(test)]
 mod tests;
+pub mod sysfs;
 pub mod tmpfs;
 pub mod tty;
 pub mod walk;

@@ -3,6 +3,7 @@
 use fallow::arch::current::{TrapFrame, cpu};
 use fallow::arch::handlers::{Handlers, UserFault};
 use fallow::ktest::programs;
+use fallow::proc::sched::usage::{self, Interrupt};
 use fallow::proc::{process, sched, smp};
 use fallow::sync::token::interrupt;
 use fallow::{console, mm, panic, rcu, syscall as calls};
@@ -24,8 +25,10 @@ pub static HANDLERS: Handlers = Handlers {
 fn timer(frame: &TrapFrame) {
     let _watch = rcu::irq_enter();
     interrupt(|irq| {
+        usage::note_interrupt(Interrupt::Timer);
         rcu::interrupted();
         if sched::timer_interrupt(irq) {
+            usage::note_tick(frame.is_user());
             process::tick(frame.is_user());
         }
     });
@@ -36,6 +39,7 @@ fn timer(frame: &TrapFrame) {
 fn ipi(frame: &TrapFrame) {
     let _watch = rcu::irq_enter();
     interrupt(|_| {
+        usage::note_interrupt(Interrupt::Ipi);
         panic::answer(frame);
         rcu::interrupted();
         mm::pgtable::users::answer();
@@ -47,7 +51,10 @@ fn ipi(frame: &TrapFrame) {
 /// Somebody typed.
 fn console_input() {
     let _watch = rcu::irq_enter();
-    interrupt(console::input);
+    interrupt(|irq| {
+        usage::note_interrupt(Interrupt::Console);
+        console::input(irq);
+    });
 }
 
 /// A program's call. (A program of a test has no process, and the test as its kernel.)

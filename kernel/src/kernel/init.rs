@@ -4,7 +4,7 @@ use super::keys;
 use ::log::{error, info, warn};
 use fallow::boot::BootInfo;
 use fallow::error::Errno;
-use fallow::fs::{Access, FdTable, OpenFlags, Place, boot, dev, mount, open, tty, walk};
+use fallow::fs::{Access, FdTable, OpenFlags, Place, boot, dev, mount, open, procfs, sysfs, tty, walk};
 use fallow::proc::process::{self, Strings, timers};
 use fallow::sync::MaySleep;
 use fallow::{cmdline, log};
@@ -57,6 +57,8 @@ fn prepare(ctx: &mut MaySleep, info: &'static BootInfo) -> Result<(), Errno> {
     dev::random::init();
     boot::make_root(ctx, archive)?;
     dev::register()?;
+    procfs::register()?;
+    sysfs::register()?;
     tty::console::init(log::bytes)?;
     tty::console::start()?;
     for (place, kind) in MOUNTS {

@@ -8,13 +8,23 @@
 //! A CPU that faults while it holds the lock reaches the panic, hence breaks it; nothing else logs
 //! from within the console's driver, so no CPU waits for itself.
 
+use super::ring::Ring;
 use crate::arch::current::cpu;
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static LOCKED: AtomicBool = AtomicBool::new(false);
 /// The one CPU that is heard, once the lock is broken.
 static SPEAKER: AtomicUsize = AtomicUsize::new(EVERYBODY);
 const EVERYBODY: usize = usize::MAX;
+
+/// The newest lines.
+struct Kept(UnsafeCell<Ring>);
+
+// SAFETY: used by whoever holds the console's lock, and by nobody once it is broken.
+unsafe impl Sync for Kept {}
+
+static KEPT: Kept = Kept(UnsafeCell::new(Ring::new()));
 
 /// The right to write to the console; given back on drop.
 pub struct ConsoleGuard {
@@ -27,6 +37,12 @@ impl ConsoleGuard {
     /// Whether this CPU may write: not while another one panics.
     pub(super) fn is_heard(&self) -> bool {
         self.heard
+    }
+
+    /// The newest lines; `None` once the lock is broken, when several might use them.
+    pub(super) fn ring(&mut self) -> Option<&mut Ring> {
+        // SAFETY: the lock is held, and the guard is borrowed as long as the reference lives.
+        self.held.then(|| unsafe { &mut *KEPT.0.get() })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The kernel's log: `[    0.001234] subsystem: message` on the console, for the `log` crate.
 //!
 //! A record is formatted into a buffer on the caller's stack, piece by piece, under the console
-//! lock; nothing is allocated, so everybody may log, the allocators too. There is no ring of old
-//! messages: the console of a virtual machine is its own record.
+//! lock; nothing is allocated, so everybody may log, the allocators too. The newest
+//! lines are kept for `dmesg` ([`copy`]).
 //!
 //! The console lock is the innermost of all locks and belongs to this module alone ([`lock`]). A
 //! panic does not wait for it.
@@ -10,9 +10,11 @@
 mod level;
 mod line;
 mod lock;
+mod ring;
 
 pub use level::console_filter;
 pub use lock::{hold_for_test, speak};
+pub use ring::SIZE as RING;
 
 use crate::arch::current::timer;
 use core::fmt::{self, Write};
@@ -70,13 +72,31 @@ impl fmt::Display for Stamp {
 /// Text as it is: test results, panics, the last words. In one piece: lines of other CPUs come
 /// before or after it.
 pub fn raw(text: fmt::Arguments<'_>) {
-    let console = lock::lock();
+    let mut console = lock::lock();
     if !console.is_heard() {
         return;
     }
-    let mut writer = LineWriter::new();
+    let mut writer = LineWriter::new(&mut console);
     // An error can only come from a `Display` that refuses; what it wrote before is shown.
     let _ = writer.write_fmt(text);
+}
+
+/// The newest bytes of the log: the number of the first that is kept, and of the one behind the last.
+pub fn kept() -> (u64, u64) {
+    lock::lock().ring().map_or((0, 0), |ring| ring.kept())
+}
+
+/// Copies from the byte of that number on, or from the first that is kept: which one it was, and how
+/// many.
+pub fn copy(from: u64, into: &mut [u8]) -> (u64, usize) {
+    lock::lock().ring().map_or((from, 0), |ring| ring.copy(from, into))
+}
+
+/// What was logged so far is not shown any more.
+pub fn clear() {
+    if let Some(ring) = lock::lock().ring() {
+        ring.clear();
+    }
 }
 
 /// Bytes of programs, as they are but for line ends: a terminal's output. In one piece.

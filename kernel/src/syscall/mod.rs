@@ -16,6 +16,7 @@ mod files;
 mod futex;
 mod io;
 mod memory;
+mod syslog;
 mod misc;
 mod mount;
 mod open;
@@ -108,6 +109,7 @@ static TABLE: Table = build(&[
     creds::CALLS,
     futex::CALLS,
     memory::CALLS,
+    syslog::CALLS,
     misc::CALLS,
     process::CALLS,
     sched::CALLS,

@@ -71,6 +71,18 @@ impl Groups {
     }
 }
 
+/// The names, with blanks between.
+impl fmt::Display for Groups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut blank = "";
+        for group in Group::ALL.into_iter().filter(|&group| self.has(group)) {
+            write!(f, "{blank}{}", group.name())?;
+            blank = " ";
+        }
+        Ok(())
+    }
+}
+
 /// Something that happened. A table is named by its address, a group of tables by that of the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {

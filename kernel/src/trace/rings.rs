@@ -59,8 +59,11 @@ pub fn has_memory(cpu: usize) -> bool {
     RINGS.get(cpu).is_some_and(Ring::has_memory)
 }
 
+/// Events of all CPUs.
+pub type Events = Merge<'static, MAX_CPUS>;
+
 /// All events that there are now, oldest first.
-pub fn events() -> Merge<'static, MAX_CPUS> {
+pub fn events() -> Events {
     Merge::new(&RINGS)
 }
 

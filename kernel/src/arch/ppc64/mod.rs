@@ -23,6 +23,7 @@ pub mod backtrace;
 pub mod console;
 pub mod context;
 pub mod cpu;
+pub mod cpuinfo;
 pub mod mmu;
 pub mod power;
 pub mod probe;

@@ -17,6 +17,7 @@ pub mod console;
 pub mod context;
 mod control;
 pub mod cpu;
+pub mod cpuinfo;
 mod entry;
 mod extable;
 mod external;

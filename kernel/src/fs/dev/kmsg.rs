@@ -1,7 +1,6 @@
 //! `/dev/kmsg`: what a program writes there comes out as a line of the kernel's log.
 //!
-//! The other direction is not there: the kernel keeps no ring of old messages (the console of a virtual
-//! machine is its own record), so a read finds none, as on a Linux whose ring is empty.
+//! Reading gives no records: `dmesg` reads the log by syslog(2).
 
 use crate::error::Errno;
 use crate::fs::file::{File, FileOps};

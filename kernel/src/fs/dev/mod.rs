@@ -2,14 +2,15 @@
 //!
 //! [`register`] makes the drivers known; [`populate`] makes the nodes in a directory, once it is there.
 
+mod devtmpfs;
 mod kmsg;
 mod memory;
 pub mod random;
 
 use super::attr::{DevNo, Kind, Mode};
-use super::device;
 use super::inode::{Inode, New, What};
 use super::tty::console::{self, TerminalDriver};
+use super::{device, mount};
 use crate::error::Errno;
 use crate::sync::MaySleep;
 use alloc::sync::Arc;
@@ -40,7 +41,8 @@ const LINKS: [(&str, &str); 4] = [
 /// Makes the drivers known. Once, at boot.
 pub fn register() -> Result<(), Errno> {
     device::register(Kind::Char, MEMORY, &memory::MemoryDriver)?;
-    device::register(Kind::Char, console::MAJOR, &TerminalDriver)
+    device::register(Kind::Char, console::MAJOR, &TerminalDriver)?;
+    mount::register(&devtmpfs::DevType)
 }
 
 /// Makes the nodes, the links, and the directory `shm` in that directory: the root of a devtmpfs. What

@@ -103,6 +103,14 @@ impl Ground {
         }
     }
 
+    /// The layout of the tables.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+    /// How they are freed.
+    pub fn scheme(&self) -> &'static dyn Scheme {
+        self.scheme
+    }
     /// Bytes of a page.
     #[inline(always)]
     pub fn page_bytes(&self) -> u64 {

@@ -3,8 +3,9 @@
 use super::tables::on;
 use super::{Limits, Marks, Mm, MmStats, VmFlags, VmaInfo};
 use crate::addr::VirtAddr;
-use crate::arch::paging::Page;
+use crate::arch::paging::{self, Page, PagingFormat};
 use crate::error::Errno;
+use crate::mm::pgtable::PageTable;
 use crate::mm::pgtable::walk::STEPS;
 use crate::rcu::{self, RcuReadGuard};
 use crate::sync::MaySleep;
@@ -65,6 +66,14 @@ impl Mm {
     pub fn stats(&self) -> MmStats {
         let table_bytes = on!(self.tables, tables => tables.table_bytes());
         self.counters.stats(self.page_bytes(), table_bytes)
+    }
+
+    /// Bytes that one entry of the tables maps: `MMUPageSize`. A page may take several entries.
+    pub fn entry_bytes(&self) -> u64 {
+        const fn of<F: PagingFormat>(_: &PageTable<F>) -> u64 {
+            1 << F::LEVELS[paging::last::<F>()].shift
+        }
+        on!(self.tables, tables => of(tables))
     }
 
     /// The mappings from the one that contains the address or is the next after it, in one version of

@@ -1,7 +1,8 @@
 //! What a terminal asks about processes before it lets one use it: job control.
 
 use super::current::Current;
-use super::signal::{Info, Signal, signal_group};
+use super::signal::{Info, SigSet, Signal, signal_group};
+use super::task::Task;
 use super::tree;
 use super::{group::Group, table};
 use crate::error::Errno;
@@ -24,6 +25,17 @@ impl Current {
         }
         signal_group(self.process().group_id(), Info::kernel(signal));
         Errno::ERESTARTSYS
+    }
+}
+
+impl Task {
+    /// For `/proc`: signals that are pending for the task, for its process; that are blocked, ignored,
+    /// caught.
+    pub fn signal_sets(&self) -> [u64; 5] {
+        let signals = self.process().signals.lock();
+        let (ignored, caught) = signals.actions.sets();
+        let (own, shared) = (self.pending.get(&signals).set(), signals.shared.set());
+        [own, shared, self.blocked(), ignored, caught].map(SigSet::bits)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::sync::{IrqSpinLock, LockClass, Rank};
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// One more than the highest number, as Linux' default.
 pub const PID_MAX: u32 = 32_768;
@@ -72,6 +73,14 @@ impl Numbers {
     }
 }
 
+/// Numbers given since boot.
+static GIVEN: AtomicU64 = AtomicU64::new(0);
+
+/// How many numbers were given since boot: tasks that began.
+pub fn given() -> u64 {
+    GIVEN.load(Ordering::Relaxed)
+}
+
 /// The lowest number in use above that.
 pub(super) fn next_in_use(number: u32) -> Option<u32> {
     NUMBERS.lock().next_in_use(number)
@@ -88,6 +97,7 @@ impl Pid {
     /// EAGAIN: all are in use. ENOMEM.
     pub fn new() -> Result<Arc<Self>, Errno> {
         let number = NUMBERS.lock().take().ok_or(Errno::EAGAIN)?;
+        GIVEN.fetch_add(1, Ordering::Relaxed);
         try_arc(Self(number))
     }
     /// As Linux writes it.

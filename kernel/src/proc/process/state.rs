@@ -10,7 +10,7 @@ use crate::arch::current::timer;
 use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::fs::File;
-use crate::mm::space::MmRef;
+use crate::mm::space::{MmRef, MmStats};
 use crate::sync::context::TaskName;
 use crate::sync::{IrqSpinLock, LockClass, MaySleep, Rank, SpinLock, WaitQueue};
 use alloc::sync::Arc;
@@ -197,6 +197,11 @@ impl Process {
         let old = core::mem::replace(&mut *self.space.lock(), space);
         // Dropped without the lock.
         drop(old);
+    }
+    /// What it has in memory, without a use of its address space: a look. `None` once it has ended.
+    pub fn memory_stats(&self) -> Option<MmStats> {
+        let space = self.space.lock().clone()?;
+        Some(space.stats())
     }
     /// The file that it executes.
     pub fn executable(&self) -> Option<Arc<File>> {

@@ -6,8 +6,8 @@
 //! looked shows in the idle thread's `need_resched`.
 
 use super::queue::{IDLE, QUEUES, WAITING};
-use super::{Leave, hotplug, leave_cpu, online_cpus};
-use crate::arch::current::cpu;
+use super::{Leave, hotplug, leave_cpu, online_cpus, usage};
+use crate::arch::current::{cpu, timer};
 use crate::cpus::CpuSet;
 use crate::proc::thread::Thread;
 use crate::rcu;
@@ -45,7 +45,9 @@ fn wait(irqs: &IrqGuard) {
     // RCU may just have learnt of the last quiescent state and woken its thread, which then stands
     // in this very queue: nobody sends this CPU an interrupt for what it did itself.
     if !current().need_resched() {
+        let since = timer::now();
         cpu::idle();
+        usage::note_idle(timer::now().saturating_sub(since));
     }
     rcu::idle_exit();
     IDLE.remove(this);

@@ -29,6 +29,7 @@ mod clock;
 mod hotplug;
 mod idle;
 mod queue;
+pub mod usage;
 mod wake;
 
 pub use clock::{TICK, sleep, sleep_until, timer_interrupt};
@@ -191,6 +192,7 @@ fn leave_once(how: Leave) {
     }
     // SAFETY: interrupts are off and the lock is held: `prev` leaves and `next` comes.
     unsafe { user::switch(&prev, &next, &irqs) };
+    usage::note_switch();
     // The next thread gives the lock back. Its context is the one that counts from here on.
     core::mem::forget(queue);
     // SAFETY: interrupts are off; the next thread lives as long as it runs.

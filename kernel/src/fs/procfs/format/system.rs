@@ -1,4 +1,4 @@
-//! Files about the whole system: `stat`, `uptime`, `loadavg`, `buddyinfo`, `version`, `filesystems`.
+//! Files about the whole system: `stat`, `uptime`, `loadavg`.
 
 use super::{TICKS, ticks};
 use crate::fs::pseudo::Text;
@@ -92,13 +92,6 @@ pub fn loadavg(to: &mut Text, loads: [u64; 3], running: u64, threads: u64, newes
     to.print(format_args!("{running}/{threads} {newest}\n"));
 }
 
-/// `/proc/buddyinfo`: free blocks of each order. There is one zone.
-pub fn buddyinfo(to: &mut Text, blocks: impl Iterator<Item = usize>) {
-    to.print(format_args!("Node 0, zone {:>8} ", "Normal"));
-    blocks.for_each(|count| to.print(format_args!("{count:>6} ")));
-    to.put(b"\n");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,12 +100,6 @@ mod tests {
         let mut text = Text::new();
         print(&mut text);
         String::from_utf8(text.into_bytes().expect("memory")).expect("text")
-    }
-
-    #[test]
-    fn buddyinfo_as_linux_prints_it() {
-        let linux = "Node 0, zone   Normal      4      7      4      2      2      5      4      3     55 \n";
-        assert_eq!(printed(|to| buddyinfo(to, [4, 7, 4, 2, 2, 5, 4, 3, 55].into_iter())), linux);
     }
 
     #[test]
