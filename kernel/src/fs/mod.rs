@@ -40,9 +40,9 @@ pub mod pipe;
 pub mod poll;
 pub mod procfs;
 pub mod pseudo;
+pub mod sysfs;
 #[cfg(test)]
 mod tests;
-pub mod sysfs;
 pub mod tmpfs;
 pub mod tty;
 pub mod walk;

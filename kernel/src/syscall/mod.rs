@@ -16,7 +16,6 @@ mod files;
 mod futex;
 mod io;
 mod memory;
-mod syslog;
 mod misc;
 mod mount;
 mod open;
@@ -25,6 +24,7 @@ mod process;
 mod sched;
 mod signal;
 mod stat;
+mod syslog;
 mod time;
 
 use crate::addr::VirtAddr;
