@@ -171,12 +171,12 @@ fn do_prctl(call: &mut Call<'_>) -> Result {
                 Err(error) => return Err(error),
             };
             let name = core::str::from_utf8(&bytes[..len]).unwrap_or("?");
-            call.task.process().set_name(TaskName::new(name));
+            call.task.set_name(TaskName::new(name));
             Ok(0)
         }
         prctl::PR_GET_NAME => {
             let mut bytes = [0; 16];
-            let name = call.task.process().name();
+            let name = call.task.name();
             bytes[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
             call.write(argument, &bytes)?;
             Ok(0)

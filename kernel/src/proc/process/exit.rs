@@ -38,10 +38,11 @@ pub fn exit_thread(ctx: &mut MaySleep, ending: Ending) -> ! {
     let task = current();
     give_up(ctx, &task);
     leave(&task, ending);
+    let own = Thread::current().user().cast::<Task>();
     Thread::leave_user();
     // SAFETY: the thread's own reference, which `begin` gave it. It is no program's thread any more, so
     // nobody finds the task by it.
-    drop(unsafe { Arc::from_raw(core::ptr::from_ref::<Task>(&task)) });
+    drop(unsafe { Arc::from_raw(own) });
     sched::exit()
 }
 
@@ -186,6 +187,7 @@ fn orphan_children(process: &Arc<Process>) {
         let Some(child) = process.family.get_mut(&mut tree).children.pop_front() else { return };
         let family = child.family.get_mut(&mut tree);
         let old = family.parent.replace(Arc::clone(&heir));
+        child.note_parent(heir.pid());
         // Whatever it was to send: init wants SIGCHLD.
         family.exit_signal = Signal::SIGCHLD.number();
         let (zombie, signal, group) = (family.zombie, family.exit_signal, Arc::clone(&family.group));

@@ -16,7 +16,7 @@ use crate::cpus::CpuSet;
 use crate::error::Errno;
 use crate::fs::{FdTable, File, FsContext};
 use crate::mm::space::MmRef;
-use crate::proc::thread::{NewThread, Spawn, Thread};
+use crate::proc::thread::{NewThread, Spawn, Thread, User};
 use crate::sync::MaySleep;
 use crate::sync::context::TaskName;
 use alloc::sync::Arc;
@@ -220,8 +220,10 @@ fn prepare(ctx: &mut MaySleep, task: &Arc<Task>, frame: TrapFrame, set_tid: u64)
     let name = task.process().name();
     let owned = Arc::clone(task);
     let spawn = Spawn::new(name.as_str()).on(current_cpus());
+    // The whole task's pointer: `current` makes a task of it again, and `exit_thread` the reference.
+    let user = Arc::as_ptr(task).cast::<User>();
     // SAFETY: `owned` is the thread's, which lives until it has called `leave_user`.
-    let spawn = unsafe { spawn.user(core::ptr::from_ref(task.user())) };
+    let spawn = unsafe { spawn.user(user) };
     spawn.prepare_waiting(ctx, move |ctx| begin(ctx, owned, frame, set_tid))
 }
 
@@ -284,6 +286,7 @@ fn adopt(tree: &mut tree::Tree, process: &Arc<Process>, parent: &Arc<Process>, g
     parent.family.get_mut(tree).children.push_back(Arc::clone(process));
     let family = process.family.get_mut(tree);
     family.parent = Some(Arc::clone(parent));
+    process.note_parent(parent.pid());
     // The same one, as a rule: the maker has another reference in any case.
     family.group = group;
 }

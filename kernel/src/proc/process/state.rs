@@ -85,6 +85,7 @@ pub struct Process {
     limits: Limits,
     /// When it began, as `timer::now`.
     started: u64,
+    parent_pid: AtomicU32,
     /// Whose `Owned` cells its signal lock opens.
     key: usize,
     space: SpinLock<Option<MmRef>>,
@@ -132,6 +133,7 @@ impl Process {
             name: IrqSpinLock::new(&NAME, parts.name),
             limits: parts.limits,
             started: timer::now(),
+            parent_pid: AtomicU32::new(0),
             key,
             space: SpinLock::new(&SPACE, None),
             executable: SpinLock::new(&SPACE, parts.executable),
@@ -243,9 +245,13 @@ impl Process {
             space.end_use(ctx);
         }
     }
-    /// Its parent's number; 0: none.
+    /// Its parent's number; 0: none. Without the tree's lock: programs ask for it.
     pub fn parent_pid(&self) -> u32 {
-        self.parent(&tree::lock()).map_or(0, |parent| parent.pid())
+        self.parent_pid.load(Ordering::Relaxed)
+    }
+    /// Whenever `Family::parent` changes.
+    pub(super) fn note_parent(&self, pid: u32) {
+        self.parent_pid.store(pid, Ordering::Relaxed);
     }
     /// Its group's number.
     pub fn group_id(&self) -> u32 {

@@ -10,6 +10,7 @@ use crate::error::Errno;
 use crate::fs::{FdTable, FsContext};
 use crate::proc::sched;
 use crate::proc::thread::{State, ThreadRef, User};
+use crate::sync::context::TaskName;
 use crate::sync::{IrqSpinLock, LockClass, Rank, WaitQueue};
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
@@ -153,6 +154,7 @@ pub struct Task {
     tid: AtomicU32,
     pid: IrqSpinLock<Arc<Pid>>,
     creds: IrqSpinLock<Arc<Creds>>,
+    name: IrqSpinLock<Option<TaskName>>,
     pub(super) files: Slot<FdTable>,
     pub(super) fs: Slot<FsContext>,
     /// Signals it does not want now. Changed by itself, under the signal lock.
@@ -194,6 +196,7 @@ impl Task {
             tid: AtomicU32::new(parts.pid.number()),
             pid: IrqSpinLock::new(&OWN, parts.pid),
             creds: IrqSpinLock::new(&OWN, parts.creds),
+            name: IrqSpinLock::new(&OWN, None),
             files: Slot::new(parts.files),
             fs: Slot::new(parts.fs),
             blocked: AtomicU64::new(parts.blocked.bits()),
@@ -225,6 +228,19 @@ impl Task {
     pub(super) fn set_pid(&self, pid: Arc<Pid>) -> Arc<Pid> {
         self.tid.store(pid.number(), Ordering::Relaxed);
         core::mem::replace(&mut *self.pid.lock(), pid)
+    }
+    /// What `/proc/PID/task/TID/comm` shows: the process's name, unless it has one of its own.
+    pub fn name(&self) -> TaskName {
+        let own = *self.name.lock();
+        own.unwrap_or_else(|| self.process.name())
+    }
+    /// Sets it. The first thread's is the process's.
+    pub fn set_name(&self, name: TaskName) {
+        if self.is_leader() {
+            self.process.set_name(name);
+        } else {
+            *self.name.lock() = Some(name);
+        }
     }
     /// The process whose thread it is.
     pub fn process(&self) -> &Arc<Process> {

@@ -201,6 +201,7 @@ fn forget(process: &Arc<Process>) {
         unsafe { group.members.get_mut(&mut tree).cursor_mut_from_ptr(&raw const **process) }.remove()
     });
     let parent = process.family.get_mut(&mut tree).parent.take();
+    process.note_parent(0);
     drop(tree);
     drop((leader, member, parent, group));
 }
