@@ -28,7 +28,7 @@ pub fn open(
         // Without a name from the beginning: not there, as in file systems of Linux without it.
         return Err(if flags.writable() { Errno::EOPNOTSUPP } else { Errno::EINVAL });
     }
-    let follow = !flags.has(linux::O_NOFOLLOW) && !(creates && flags.has(linux::O_EXCL));
+    let follow = !(flags.has(linux::O_NOFOLLOW) || creates && flags.has(linux::O_EXCL));
     let last = if follow { Last::Follow } else { Last::Stay };
     loop {
         let found = walk.find(ctx, path, if creates && !follow { Last::Name } else { last })?;

@@ -372,7 +372,7 @@ impl Fifo {
             (pipe.reader_count.load(Ordering::Acquire), pipe.writer_count.load(Ordering::Acquire));
         let end = End::new(pipe.clone(), reads, writes)?;
         pipe.wake();
-        if !(reads && writes) && !flags.nonblocking() {
+        if !(flags.nonblocking() || reads && writes) {
             let came = || {
                 if reads {
                     pipe.has_writers() || pipe.writer_count.load(Ordering::Acquire) != writers

@@ -34,6 +34,7 @@ impl UserMemory for Mm {
 const SHORT: usize = 256;
 
 /// A path, copied from the program.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and needs no heap")]
 pub(super) enum Path {
     Short([u8; SHORT], usize),
     Long(Vec<u8>),
@@ -201,8 +202,6 @@ pub(super) fn position(value: u64) -> Result<u64, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[repr(C)]
     struct Example {
         small: u8,

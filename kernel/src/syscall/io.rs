@@ -199,7 +199,7 @@ fn copy_file_range(call: &mut Call<'_>) -> Result {
     if to.flags().append() {
         return Err(Errno::EBADF);
     }
-    let mut offset = |call: &mut Call<'_>, at: u64| {
+    let offset = |call: &mut Call<'_>, at: u64| {
         if at == 0 { Ok(None) } else { position(call.read(at)?).map(Some) }
     };
     let (mut from_offset, mut to_offset) = (offset(call, from_at)?, offset(call, to_at)?);

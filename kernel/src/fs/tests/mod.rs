@@ -36,7 +36,7 @@ impl World {
         Self { tmpfs: self.tmpfs.clone(), walk: Walk { who, ..self.walk.clone() } }
     }
     /// The same tree, from another directory.
-    fn from(&self, path: &str) -> Self {
+    fn inside(&self, path: &str) -> Self {
         Self {
             tmpfs: self.tmpfs.clone(),
             walk: Walk { start: self.find(path).expect("there"), ..self.walk.clone() },

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fs::attr::Kind;
 use crate::fs::buffer::{Dest, Source};
-use crate::fs::file::{FileOps, Seek};
+use crate::fs::file::Seek;
 use crate::fs::mount::Mount;
 use crate::fs::walk::{path_of_directory, path_of_file};
 
@@ -17,7 +17,7 @@ fn paths_lead_where_linux_leads() {
     for same in ["a/b/f", "//a///b//f", "/a/./b/../b/f", "/../../a/b/f", "./a/b/./f"] {
         assert_eq!(world.ino(same), Ok(f), "{same}");
     }
-    assert_eq!(world.from("/a").ino("b/f"), Ok(f));
+    assert_eq!(world.inside("/a").ino("b/f"), Ok(f));
     assert_eq!(world.ino("/"), world.ino("/.."));
     assert_eq!(world.ino("a/b/"), world.ino("a/b"));
     for (path, error) in [
@@ -90,13 +90,13 @@ fn searching_needs_permission_all_the_way() {
     assert_eq!(other.ino("/closed/open"), Err(Errno::EACCES));
     assert_eq!(other.ino("/closed/no"), Err(Errno::EACCES), "not even whether it is there");
     assert_eq!(other.ino("/closed").map(drop), Ok(()));
-    assert_eq!(other.from_place(&world, "/closed/open").ino("."), world.ino("/closed/open"));
-    assert_eq!(other.from_place(&world, "/closed/open").ino("../open"), Err(Errno::EACCES));
+    assert_eq!(other.starting(&world, "/closed/open").ino("."), world.ino("/closed/open"));
+    assert_eq!(other.starting(&world, "/closed/open").ino("../open"), Err(Errno::EACCES));
 }
 
 impl World {
     /// As this one, from a directory that another finds.
-    fn from_place(&self, finder: &World, path: &str) -> Self {
+    fn starting(&self, finder: &World, path: &str) -> Self {
         let start = finder.find(path).expect("there");
         Self { tmpfs: self.tmpfs.clone(), walk: Walk { start, ..self.walk.clone() } }
     }
@@ -113,7 +113,7 @@ fn mounts_are_crossed_both_ways() {
     let mount = Mount::attach(&covered, inner, b"none", 0).expect("mounted");
     assert_eq!(world.ino("/m/below"), Err(Errno::ENOENT), "it is covered");
     world.mkdir("/m/x").expect("made");
-    assert_eq!(world.find("/m/x/../..").expect("there").is(&world.walk.root), true);
+    assert!(world.find("/m/x/../..").expect("there").is(&world.walk.root));
     assert!(world.find("/m/..").expect("there").is(&world.walk.root));
     let ctx = &mut token();
     let x = world.find("/m/x").expect("there");
@@ -236,7 +236,7 @@ fn an_open_file_knows_its_name() {
     let ctx = &mut token();
     world.mkdir("/a").expect("made");
     world.mkdir("/a/b").expect("made");
-    let file = world.from("/a").open("b/../b/f", linux::O_RDWR | linux::O_CREAT).expect("made");
+    let file = world.inside("/a").open("b/../b/f", linux::O_RDWR | linux::O_CREAT).expect("made");
     let directory = world.open("/a/b", linux::O_RDONLY).expect("opened");
     let root = world.walk.root.clone();
     let path = |ctx: &mut crate::sync::MaySleep, file: &File| {
