@@ -152,6 +152,12 @@ impl Machine {
         self != Self::Powernv9 || version >= Version::new(10, 0)
     }
 
+    /// Whether a CPU with interrupts off can be made to say what it does: the firmware of powernv9
+    /// resets no CPU before QEMU 10.
+    pub fn reaches_deaf_cpus(self, version: Version) -> bool {
+        self != Self::Powernv9 || version >= Version::new(10, 0)
+    }
+
     /// The argument of `-icount`, with which a guest's clock counts instructions; `None` where
     /// that QEMU dies of it.
     pub fn icount(self, version: Version) -> Option<&'static str> {
