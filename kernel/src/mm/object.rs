@@ -62,6 +62,12 @@ pub trait PageObject: Send + Sync {
     /// section: it does not sleep.
     fn name(&self, to: &mut dyn fmt::Write) -> fmt::Result;
 
+    /// What it shows: objects that show the same pages, each under its own name, give the same address.
+    /// It is not followed.
+    fn contents(&self) -> *const () {
+        core::ptr::from_ref(self).cast()
+    }
+
     /// Whether the page is in memory, for `mincore`. It does not sleep.
     fn is_present(&self, _index: u64) -> bool {
         true
@@ -92,6 +98,8 @@ pub trait PageObject: Send + Sync {
 pub struct Mapped {
     rcu: RcuHead,
     pages: AtomicU64,
+    /// How often the object gave up pages.
+    losses: AtomicU64,
     object: Arc<dyn PageObject>,
 }
 
@@ -104,6 +112,15 @@ impl Mapped {
     /// What is mapped.
     pub fn object(&self) -> &Arc<dyn PageObject> {
         &self.object
+    }
+    /// How often the object gave up pages: a page that was got before is not to be used after.
+    pub(in crate::mm) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+    /// The object has given up pages.
+    pub(in crate::mm) fn note_loss(&self) {
+        // Release: pairs with the Acquire in `losses`.
+        self.losses.fetch_add(1, Ordering::Release);
     }
     /// How many of its pages are mapped, in all address spaces, and kept for the moment.
     pub fn pages(&self) -> u64 {
@@ -205,7 +222,12 @@ pub struct Kept(ObjectRef);
 impl Kept {
     /// A new record for the object.
     pub fn new(object: Arc<dyn PageObject>) -> Result<Self, Errno> {
-        let boxed = try_box(Mapped { rcu: RcuHead::new(), pages: AtomicU64::new(1), object })?;
+        let boxed = try_box(Mapped {
+            rcu: RcuHead::new(),
+            pages: AtomicU64::new(1),
+            losses: AtomicU64::new(0),
+            object,
+        })?;
         Ok(Self(ObjectRef(NonNull::from(Box::leak(boxed)))))
     }
     /// Its name.

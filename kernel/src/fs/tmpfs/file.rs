@@ -11,6 +11,7 @@ use crate::fs::file::{File, FileOps, Seek, seek_by_size};
 use crate::fs::inode::Inode;
 use crate::fs::{mount, walk};
 use crate::mm::object::{Identity, PageError, PageObject};
+use crate::mm::space::forget_pages;
 use crate::sync::{MaySleep, Mutex};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -49,6 +50,8 @@ impl Node {
         }
         let _whole = whole.lock(ctx);
         contents.lock(ctx).resize(size, &self.fs.pages);
+        let beyond = size.div_ceil(PAGE as u64)..u64::MAX;
+        forget_pages(ctx, core::ptr::from_ref(self).cast(), beyond, true);
         self.touch();
         Ok(())
     }
@@ -63,6 +66,9 @@ impl Node {
             let end = end.min(contents.size().next_multiple_of(PAGE as u64));
             if at < end {
                 contents.punch(ctx, at, end, self.fs.memory, &self.fs.pages)?;
+                drop(contents);
+                let whole = at.div_ceil(PAGE as u64)..end / PAGE as u64;
+                forget_pages(ctx, core::ptr::from_ref(self).cast(), whole, false);
             }
         } else if mode & !KEEP_SIZE == 0 {
             for index in at / PAGE as u64..end.div_ceil(PAGE as u64) {
@@ -241,6 +247,10 @@ impl PageObject for MappedFile {
 
     fn identity(&self) -> Identity {
         Identity { device: self.device, inode: self.node.ino() }
+    }
+
+    fn contents(&self) -> *const () {
+        Arc::as_ptr(&self.node).cast()
     }
 
     fn name(&self, to: &mut dyn fmt::Write) -> fmt::Result {

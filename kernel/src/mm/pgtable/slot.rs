@@ -43,6 +43,10 @@ impl<F: PagingFormat> Slot<'_, F> {
         hardware::new_code(page, 1 << F::PAGE_SHIFT);
         self.guard.publish(self.index, run_entries::<F>(page));
     }
+    /// Empties the place. The page's reference is the caller's, once CPUs were made to forget it.
+    pub fn clear(&self) -> Option<Page> {
+        self.guard.clear_page(self.tables.space, self.index)
+    }
     /// Writes the same again, so that a CPU that remembers less than is there forgets it.
     pub fn refresh(&self) {
         if let Some(page) = self.page() {

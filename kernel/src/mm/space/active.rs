@@ -120,6 +120,7 @@ impl Mm {
 impl Drop for Mm {
     /// One that had no user to the end, or never came to have one.
     fn drop(&mut self) {
+        self.ground.all.remove(self);
         if self.users.swap(0, Ordering::SeqCst) != 0 {
             self.leave_everywhere();
         }

@@ -169,7 +169,8 @@ impl Mm {
         let flags = area.attrs.flags;
         let write = kind == AccessKind::Write;
         let store = write && allows(flags.access(), AccessKind::Write);
-        let held = match kept {
+        let losses = kept.as_ref().map_or(0, |kept| kept.mapped().losses());
+        let held = match &kept {
             None if write => self.hold(self.new_page(ctx, true)?),
             None => Held { mm: self, page: self.ground.zero() },
             Some(kept) => {
@@ -185,7 +186,8 @@ impl Mm {
         let page = Page { addr: held.addr(), access, soft };
         loop {
             let filled = tables.at(va, ctx, |slot| {
-                if slot.page().is_some() || !self.still(ctx, area, va.get()) {
+                let lost = kept.as_ref().is_some_and(|kept| kept.mapped().losses() != losses);
+                if lost || slot.page().is_some() || !self.still(ctx, area, va.get()) {
                     return Tried::Moved;
                 }
                 self.counters.page(self.ground.kind(page.addr));
@@ -218,6 +220,7 @@ impl Mm {
             Page { access: flags.access().normal(), soft: page.soft | SOFT_DIRTY | SOFT_YOUNG, ..page };
         if let Some(kept) = kept.filter(|_| flags.has(VmFlags::SHARED)) {
             let index = self.pages(area.attrs.offset.wrapping_add(va.get()));
+            // Should the object give up the page now, the entry is emptied, and is not as it was.
             let now = Held { mm: self, page: kept.object().page(ctx, index, true)? };
             if now.addr() == page.addr {
                 return Ok(self.change_entry(tables, ctx, va, area, page, open));

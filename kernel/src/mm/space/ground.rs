@@ -64,6 +64,8 @@ pub struct Ground {
     ids: AtomicU64,
     /// Pages that all address spaces have committed.
     pub(super) committed: AtomicI64,
+    /// All address spaces.
+    pub(super) all: super::forget::List,
 }
 
 impl Ground {
@@ -87,6 +89,7 @@ impl Ground {
             zero: AtomicU64::new(0),
             ids: AtomicU64::new(0),
             committed: AtomicI64::new(0),
+            all: super::forget::List::new(),
         }
     }
 

@@ -205,7 +205,7 @@ impl Mm {
 
 impl Ground {
     /// Bytes of all memory that can be handed out.
-    fn all_memory(&self) -> u64 {
+    pub(super) fn all_memory(&self) -> u64 {
         self.frames.managed() as u64 * crate::arch::PAGE_SIZE
     }
 }

@@ -44,6 +44,7 @@ mod brk;
 mod count;
 mod fault;
 mod flags;
+mod forget;
 mod fork;
 mod futex;
 mod ground;
@@ -65,6 +66,7 @@ pub use crate::mm::object::{Identity, Kept, Mapped, ObjectRef, PageError, PageOb
 pub use active::leave_dying;
 pub use audit::Audit;
 pub use flags::VmFlags;
+pub use forget::forget_pages;
 pub use ground::{Attrs, Ground, TableFormat};
 pub use kernel::{committed_pages, ground as kernel_ground, start};
 pub use request::{
@@ -118,6 +120,7 @@ pub struct Mm {
     counters: Counters,
     limits: [AtomicU64; 4],
     marks: [AtomicU64; info::MARKS],
+    place: forget::Place,
 }
 
 /// What the lock protects besides the set.
@@ -151,9 +154,12 @@ impl Mm {
             counters: Counters::default(),
             limits: [const { AtomicU64::new(0) }; 4],
             marks: [const { AtomicU64::new(0) }; info::MARKS],
+            place: forget::Place::default(),
         };
         mm.set_limits(Limits::NONE);
-        MmRef::new(mm).ok_or(Errno::ENOMEM)
+        let mm = MmRef::new(mm).ok_or(Errno::ENOMEM)?;
+        ground.all.add(&mm);
+        Ok(mm)
     }
 
     /// A number that no other address space has or had.

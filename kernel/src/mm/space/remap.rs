@@ -36,6 +36,9 @@ impl Mm {
         let addr = addr.get();
         let old_len = self.page_up(request.old_len).ok_or(Errno::EINVAL)?;
         let new_len = self.page_up(request.new_len).filter(|&len| len != 0).ok_or(Errno::EINVAL)?;
+        if new_len > SPACE_END.get() && to.is_none() {
+            return Err(Errno::ENOMEM);
+        }
         if !self.is_page(addr)
             || (to.is_some() || keep_old) && !may_move
             || keep_old && old_len != new_len
@@ -59,6 +62,9 @@ impl Mm {
         let flags = area.attrs.flags;
         if old_len == 0 && (flags.is_private() || area.attrs.object.is_none() || !may_move) {
             return Err(Errno::EINVAL);
+        }
+        if flags.has(VmFlags::ACCOUNT) && new_len > self.ground.all_memory() {
+            return Err(Errno::ENOMEM);
         }
         if old_end > area.end || new_len > old_len && flags.has(VmFlags::DONT_EXPAND) {
             return Err(Errno::EFAULT);

@@ -59,6 +59,22 @@ impl<T> Counted<T> {
         Some(Self(inner))
     }
 
+    /// A count of a value that may be about to go; `None` if its last count is gone.
+    ///
+    /// # Safety
+    /// The value stands in a `Counted`, whose memory stays during the call.
+    pub unsafe fn revive(value: NonNull<T>) -> Option<Self> {
+        // SAFETY: the value is a field of an `Inner` (the caller).
+        let inner: NonNull<Inner<T>> =
+            unsafe { value.byte_sub(core::mem::offset_of!(Inner<T>, value)) }.cast();
+        let more = |count: usize| (count != 0).then(|| count + 1);
+        // SAFETY: the memory stays (the caller). Relaxed: as in `clone`; what the value's holders did is
+        // seen by whoever found it.
+        let count = unsafe { &(*inner.as_ptr()).count };
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(inner))
+    }
+
     fn inner(&self) -> &Inner<T> {
         // SAFETY: it stays while this count lives (invariant).
         unsafe { self.0.as_ref() }

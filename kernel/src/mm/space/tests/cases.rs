@@ -397,3 +397,40 @@ fn no_memory_changes_nothing() {
         bench.nothing_is_left();
     }
 }
+
+/// A file that becomes shorter takes its pages, and the copies of them, out of all tables.
+#[test]
+fn what_a_file_gives_up_is_gone_everywhere() {
+    each_way(|bench, mm| {
+        let page = bench.page();
+        let file = TestFile::new(bench, 4, 10);
+        let ctx = &mut bench.ctx;
+        for (at, flags) in [(A, MapFlags::NONE), (A + 16 * page, MapFlags::SHARED)] {
+            let request = MapRequest::anonymous(4 * page, Access::RW).with(flags).of(file.clone(), 0);
+            mm.map(ctx, request.at(va(at)).with(flags)).expect("room");
+        }
+        for n in 0..4 {
+            assert_eq!(load(mm, ctx, A + n * page), Ok(10 + n));
+            assert_eq!(load(mm, ctx, A + (16 + n) * page), Ok(10 + n));
+        }
+        store(mm, ctx, A + 2 * page, 7).expect("writable");
+        let child = mm.fork(ctx).expect("memory");
+        file.shorten(ctx, 3);
+        bench.ground.forget_pages(ctx, file.contents(), 3..u64::MAX, true);
+        file.shorten(ctx, 1);
+        // As if a hole had been made: private copies stay.
+        bench.ground.forget_pages(ctx, file.contents(), 1..u64::MAX, false);
+        for mm in [&**mm, &*child] {
+            mm.activate(&PreemptGuard::new());
+            assert_eq!((load(mm, ctx, A), load(mm, ctx, A + 16 * page)), (Ok(10), Ok(10)));
+            assert_eq!(load(mm, ctx, A + 2 * page), Ok(7));
+            for gone in [A + page, A + 3 * page, A + 17 * page, A + 18 * page, A + 19 * page] {
+                assert_eq!(mm.fault(ctx, va(gone), AccessKind::Read), Err(MmFault::Bus), "{gone:#x}");
+            }
+            assert_eq!(mm.audit(ctx), Ok(()));
+        }
+        child.leave(&PreemptGuard::new());
+        child.end_use(ctx);
+        mm.activate(&PreemptGuard::new());
+    });
+}

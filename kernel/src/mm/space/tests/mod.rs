@@ -136,6 +136,15 @@ impl TestFile {
         Arc::new(Self { ground: bench.ground, number, pages, map: Mutex::new(&FILE, map) })
     }
 
+    /// Drops the pages from that one on.
+    fn shorten(&self, ctx: &mut MaySleep, pages: u64) {
+        let mut map = self.map.lock(ctx);
+        while let Some((_, page)) = map.take_first(pages..u64::MAX) {
+            // SAFETY: the file's reference.
+            unsafe { self.ground.shared.put(page) };
+        }
+    }
+
     /// The first word of the page.
     fn word(&self, ctx: &mut MaySleep, index: u64) -> u64 {
         let page = self.map.lock(ctx).get(index).expect("a page");
