@@ -3,7 +3,7 @@
 use super::access::Access;
 use super::attr::{Attr, DevNo, Kind, Mode, SetAttr};
 use super::device;
-use super::file::{self, FileOps, OpenFlags};
+use super::file::{self, File, FileOps, OpenFlags};
 use super::mount::Place;
 use crate::error::Errno;
 use crate::sync::MaySleep;
@@ -96,6 +96,8 @@ pub enum Target {
     Path(Vec<u8>),
     /// There, whatever its name is now: `/proc/PID/fd/N` and `/proc/PID/exe`.
     Place(Place),
+    /// Where that open file is; it keeps the name by which it was opened.
+    Open(Arc<File>),
 }
 
 /// A file, a directory, a link, a device: whatever has a name in a file system.

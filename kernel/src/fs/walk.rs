@@ -9,7 +9,7 @@
 
 use super::access::{Access, EXECUTE};
 use super::attr::Kind;
-use super::file::Location;
+use super::file::{File, Location};
 use super::inode::{Inode, NAME_MAX, Target};
 use super::mount::Place;
 use crate::error::Errno;
@@ -58,6 +58,8 @@ pub struct Found<'p> {
     pub slash: bool,
     /// How the path ended, if not with a name.
     pub dots: Option<Dots>,
+    /// The open file that the path's last link stood for (`/proc/PID/fd/N`, `exe`).
+    jumped: Option<Arc<File>>,
     text: Cow<'p, [u8]>,
     name: Range<usize>,
 }
@@ -80,8 +82,12 @@ impl Found<'_> {
     }
     /// The directory and name, for an open file to remember.
     pub fn location(&self) -> Result<Option<Location>, Errno> {
-        let Some(name) = self.name() else { return Ok(None) };
-        Ok(Some(Location { directory: self.directory.clone(), name: copy(name)?.into_boxed_slice() }))
+        let (directory, name) = match (self.name(), self.jumped.as_ref().and_then(|file| file.location())) {
+            (Some(name), _) => (&self.directory, name),
+            (None, Some(location)) => (&location.directory, &*location.name),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Location { directory: directory.clone(), name: copy(name)?.into_boxed_slice() }))
     }
 }
 
@@ -114,6 +120,7 @@ impl Walk<'_> {
         let mut here = if path[0] == b'/' { self.root.clone() } else { self.start.clone() };
         let (mut at, mut links) = (0, 0);
         let mut dots = Dots::Root;
+        let mut jumped = None;
         loop {
             let begin = at + leading_slashes(&text[at..]);
             let len = text[begin..].iter().take_while(|&&byte| byte != b'/').count();
@@ -125,6 +132,7 @@ impl Walk<'_> {
                     place: Some(here),
                     slash,
                     dots: Some(dots),
+                    jumped,
                     text,
                     name,
                 });
@@ -150,7 +158,8 @@ impl Walk<'_> {
             let inode = match here.inode.lookup(ctx, &text[name.clone()]) {
                 Ok(inode) => inode,
                 Err(Errno::ENOENT) if is_last => {
-                    return Ok(Found { directory: here, place: None, slash, dots: None, text, name });
+                    let (place, dots, jumped) = (None, None, None);
+                    return Ok(Found { directory: here, place, slash, dots, jumped, text, name });
                 }
                 Err(error) => return Err(error),
             };
@@ -167,7 +176,11 @@ impl Walk<'_> {
                     return Err(Errno::ELOOP);
                 }
                 match next.inode.follow(ctx, &self.who)? {
-                    Target::Place(place) => (here, dots) = (place, Dots::Root),
+                    Target::Place(place) => (here, dots, jumped) = (place, Dots::Root, None),
+                    Target::Open(file) => {
+                        (here, dots) = (file.place().clone(), Dots::Root);
+                        jumped = Some(file);
+                    }
                     Target::Path(target) => {
                         text = Cow::Owned(replace(target, &text[name.end..])?);
                         if text[0] == b'/' {
@@ -185,7 +198,8 @@ impl Walk<'_> {
             if slash && last != Last::Name && next.inode.kind() != Kind::Directory {
                 return Err(Errno::ENOTDIR);
             }
-            return Ok(Found { directory: here, place: Some(next), slash, dots: None, text, name });
+            let (place, dots, jumped) = (Some(next), None, None);
+            return Ok(Found { directory: here, place, slash, dots, jumped, text, name });
         }
     }
 

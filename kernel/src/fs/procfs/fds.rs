@@ -122,7 +122,7 @@ impl Inode for Descriptor {
         path_of(ctx, &self.file)
     }
     fn follow(&self, _ctx: &mut MaySleep, _who: &Access<'_>) -> Result<Target, Errno> {
-        Ok(Target::Place(self.file.place().clone()))
+        Ok(Target::Open(self.file.clone()))
     }
     fn open(self: Arc<Self>, _ctx: &mut MaySleep, _flags: OpenFlags) -> Result<Arc<dyn FileOps>, Errno> {
         if !self.info {

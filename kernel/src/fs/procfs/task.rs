@@ -3,11 +3,11 @@
 use super::{fds, maps, name_of, number, text};
 use crate::arch::try_arc;
 use crate::error::Errno;
+use crate::fs::Access;
 use crate::fs::attr::{Attr, Kind};
 use crate::fs::file::{self, FileOps, OpenFlags};
 use crate::fs::inode::{Entry, FIRST_ENTRY, Inode, Target};
 use crate::fs::pseudo::{OpenSequence, Sequence, Text};
-use crate::fs::{Access, Place};
 use crate::proc::process::{self, Task, try_current};
 use crate::sync::MaySleep;
 use alloc::sync::Arc;
@@ -37,7 +37,7 @@ enum What {
     Pieces(fn(&Whose) -> Result<Arc<dyn FileOps>, Errno>),
     /// The same, with that mode.
     Link(
-        fn(&mut MaySleep, &Whose) -> Result<Place, Errno>,
+        fn(&mut MaySleep, &Whose) -> Result<Target, Errno>,
         fn(&mut MaySleep, &Whose) -> Result<Vec<u8>, Errno>,
     ),
     Descriptors,
@@ -251,10 +251,10 @@ impl Inode for TaskFile {
         path(ctx, &self.whose)
     }
     fn follow(&self, ctx: &mut MaySleep, _who: &Access<'_>) -> Result<Target, Errno> {
-        let What::Link(place, _) = self.what else { return Err(Errno::EINVAL) };
+        let What::Link(target, _) = self.what else { return Err(Errno::EINVAL) };
         self.whose.alive().map_err(|_| Errno::ENOENT)?;
         self.whose.may_look()?;
-        place(ctx, &self.whose).map(Target::Place)
+        target(ctx, &self.whose)
     }
     fn open(self: Arc<Self>, _ctx: &mut MaySleep, _flags: OpenFlags) -> Result<Arc<dyn FileOps>, Errno> {
         self.whose.alive()?;

@@ -8,6 +8,7 @@ use super::task::Whose;
 use crate::addr::VirtAddr;
 use crate::cpus::CpuSet;
 use crate::error::Errno;
+use crate::fs::inode::Target;
 use crate::fs::mount::{self, Mount};
 use crate::fs::pseudo::Text;
 use crate::fs::{Place, walk};
@@ -283,8 +284,8 @@ pub(super) fn mountinfo(ctx: &mut MaySleep, _whose: &Whose, to: &mut Text) -> Re
     })
 }
 
-pub(super) fn exe(_ctx: &mut MaySleep, whose: &Whose) -> Result<Place, Errno> {
-    Ok(whose.task.process().executable().ok_or(Errno::ENOENT)?.place().clone())
+pub(super) fn exe(_ctx: &mut MaySleep, whose: &Whose) -> Result<Target, Errno> {
+    whose.task.process().executable().map(Target::Open).ok_or(Errno::ENOENT)
 }
 
 pub(super) fn exe_path(ctx: &mut MaySleep, whose: &Whose) -> Result<Vec<u8>, Errno> {
@@ -292,12 +293,20 @@ pub(super) fn exe_path(ctx: &mut MaySleep, whose: &Whose) -> Result<Vec<u8>, Err
     path_of(ctx, &file)
 }
 
-pub(super) fn cwd(_ctx: &mut MaySleep, whose: &Whose) -> Result<Place, Errno> {
+fn cwd_place(whose: &Whose) -> Result<Place, Errno> {
     Ok(whose.task.fs_of().ok_or(Errno::ENOENT)?.cwd())
 }
 
-pub(super) fn root(_ctx: &mut MaySleep, whose: &Whose) -> Result<Place, Errno> {
+fn root_place(whose: &Whose) -> Result<Place, Errno> {
     Ok(whose.task.fs_of().ok_or(Errno::ENOENT)?.root())
+}
+
+pub(super) fn cwd(_ctx: &mut MaySleep, whose: &Whose) -> Result<Target, Errno> {
+    cwd_place(whose).map(Target::Place)
+}
+
+pub(super) fn root(_ctx: &mut MaySleep, whose: &Whose) -> Result<Target, Errno> {
+    root_place(whose).map(Target::Place)
 }
 
 fn directory_path(ctx: &mut MaySleep, place: &Place) -> Result<Vec<u8>, Errno> {
@@ -306,12 +315,12 @@ fn directory_path(ctx: &mut MaySleep, place: &Place) -> Result<Vec<u8>, Errno> {
 }
 
 pub(super) fn cwd_path(ctx: &mut MaySleep, whose: &Whose) -> Result<Vec<u8>, Errno> {
-    let place = cwd(ctx, whose)?;
+    let place = cwd_place(whose)?;
     directory_path(ctx, &place)
 }
 
 pub(super) fn root_path(ctx: &mut MaySleep, whose: &Whose) -> Result<Vec<u8>, Errno> {
-    let place = root(ctx, whose)?;
+    let place = root_place(whose)?;
     directory_path(ctx, &place)
 }
 
