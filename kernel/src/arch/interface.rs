@@ -101,6 +101,10 @@ const _: fn(&Context, &mut dyn FnMut(usize) -> bool) = current::backtrace::of_co
 const _: fn(PhysAddr) -> *mut u8 = current::mmu::linear;
 /// Address of a linear pointer (not of a stack variable).
 const _: fn(*const u8) -> PhysAddr = current::mmu::linear_to_phys;
+/// Fills memory with a doubleword, and copies: for pages and tables, in as few instructions as the machine
+/// needs. Aligned to 256 bytes, or a table; a multiple of that long.
+const _: unsafe fn(*mut u8, u64, usize) = current::mmu::fill;
+const _: unsafe fn(*mut u8, *const u8, usize) = current::mmu::copy;
 /// Builds the kernel's tables (text RX, constants R, all else RW without execution; page 0 and
 /// stack guards unmapped) and turns translation on. Tables come from the early allocator.
 const _: fn(&mut EarlyFrames) -> Result<(), Errno> = current::mmu::enable;

@@ -70,3 +70,21 @@ pub unsafe fn stack_map(block: PhysAddr) -> Result<VirtAddr, Errno> {
 pub unsafe fn stack_unmap(end: VirtAddr) -> PhysAddr {
     linear_to_phys(core::ptr::with_exposed_provenance(end.get() as usize - super::STACK_SIZE))
 }
+/// Fills memory with a doubleword.
+///
+/// # Safety
+/// As on the machines.
+pub unsafe fn fill(to: *mut u8, value: u64, bytes: usize) {
+    for word in 0..bytes / 8 {
+        // SAFETY: within the memory (the caller).
+        unsafe { to.cast::<u64>().add(word).write(value) };
+    }
+}
+/// Copies memory.
+///
+/// # Safety
+/// As on the machines.
+pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { to.copy_from_nonoverlapping(from, bytes) };
+}

@@ -209,3 +209,36 @@ pub unsafe fn stack_unmap(end: VirtAddr) -> PhysAddr {
     tlb::flush_pid(0);
     PhysAddr::new(block)
 }
+
+/// Bytes of a cache block of POWER9, which `dcbz` zeroes.
+const BLOCK: usize = 128;
+
+/// Fills memory with a doubleword; zeros by the cache block.
+///
+/// # Safety
+/// The memory is the caller's, in the linear map, aligned to 128 bytes; so are the bytes if the value is 0,
+/// else they are a multiple of 64.
+pub unsafe fn fill(to: *mut u8, value: u64, bytes: usize) {
+    if value == 0 && bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK) {
+        let mut done = 0;
+        while done < bytes {
+            // SAFETY: a block within the memory (the caller).
+            unsafe { core::arch::asm!("dcbz 0, {}", in(reg_nonzero) to.add(done), options(nostack)) };
+            done += BLOCK;
+        }
+        return;
+    }
+    for word in 0..bytes / 8 {
+        // SAFETY: within the memory (the caller). Not a loop that becomes a call.
+        unsafe { to.cast::<u64>().add(word).write(value) };
+    }
+}
+
+/// Copies memory.
+///
+/// # Safety
+/// Both are the caller's, aligned to 8 bytes, and do not overlap; the bytes are a multiple of 64.
+pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { to.cast::<[u64; 8]>().copy_from_nonoverlapping(from.cast(), bytes / 64) };
+}

@@ -29,6 +29,30 @@ pub unsafe fn entry<'a>(at: PhysAddr) -> &'a AtomicU64 {
     unsafe { &*core::ptr::from_ref(word) }
 }
 
+/// Fills so many entries, from that address on, which nobody else sees.
+///
+/// # Safety
+/// A page-table page covers them, and they are the caller's alone.
+#[cfg(not(loom))]
+pub unsafe fn fill(at: PhysAddr, entry: u64, entries: usize) {
+    use crate::arch::current::mmu;
+    // SAFETY: memory in the linear map, the caller's; a table is aligned to its size, 256 bytes at least.
+    unsafe { mmu::fill(mmu::linear(at), entry, entries * crate::arch::paging::ENTRY_BYTES) };
+}
+
+/// Fills so many entries, from that address on, which nobody else sees.
+///
+/// # Safety
+/// None here.
+#[cfg(loom)]
+pub unsafe fn fill(at: PhysAddr, value: u64, entries: usize) {
+    for index in 0..entries as u64 {
+        // SAFETY: none is needed.
+        let word = unsafe { entry(PhysAddr::new(at.get() + 8 * index)) };
+        word.store(value, crate::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[cfg(loom)]
 loom::lazy_static! {
     static ref MEMORY: [AtomicU64; 48] = core::array::from_fn(|_| AtomicU64::new(0));

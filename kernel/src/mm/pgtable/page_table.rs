@@ -15,7 +15,7 @@ use super::scheme::{FlushedTables, Reader, Scheme};
 use super::table::TableRef;
 use super::{Fragment, Memory, WORDS, counters, hardware, memory};
 use crate::addr::{PhysAddr, VirtAddr};
-use crate::arch::paging::{self, ENTRY_BYTES, PagingFormat};
+use crate::arch::paging::{self, PagingFormat};
 use crate::cpus::{AtomicCpuSet, CpuSet};
 use crate::error::Errno;
 use crate::mm::pgtable::audit::Life;
@@ -259,9 +259,6 @@ pub(super) fn address(fragment: &Fragment, packing: Packing) -> PhysAddr {
 /// The caller has the table to himself.
 unsafe fn clear<F: PagingFormat>(table: PhysAddr, level: usize) {
     let empty = paging::to_memory(F::empty(level));
-    for index in 0..F::LEVELS[level].entries {
-        let at = PhysAddr::new(table.get() + (index * ENTRY_BYTES) as u64);
-        // SAFETY: within the table. Relaxed: whoever links it does so with Release.
-        unsafe { memory::entry(at) }.store(empty, Ordering::Relaxed);
-    }
+    // SAFETY: the table, which is the caller's. Plain stores: whoever links it does so with Release.
+    unsafe { memory::fill(table, empty, F::LEVELS[level].entries) };
 }

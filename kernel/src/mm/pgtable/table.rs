@@ -131,7 +131,9 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
 
     /// Whether all entries are empty.
     fn is_empty(self) -> bool {
-        (0..self.entries()).all(|index| self.raw(index) == F::empty(self.level))
+        let empty = paging::to_memory(F::empty(self.level));
+        // Relaxed: nothing is done with what an entry points to, and the lock is held.
+        (0..self.entries()).all(|index| self.slot(index).load(Ordering::Relaxed) == empty)
     }
 }
 
@@ -338,7 +340,8 @@ impl<F: PagingFormat> PairGuard<'_, F> {
             addr: PhysAddr::new(self.first_table(tables).get() + (k * level.bytes()) as u64),
             ..self.at.table
         };
-        if !(0..tables).all(|k| sibling(k).is_empty()) {
+        // From the last on: ranges are emptied upwards, so what is not empty yet is found at once.
+        if !(0..tables).rev().all(|k| sibling(k).is_empty()) {
             return false;
         }
         for k in 0..tables {

@@ -191,7 +191,7 @@ impl Ground {
 /// The memory is the caller's, and that large.
 pub(super) unsafe fn zero_page(page: *mut u8, bytes: usize) {
     // SAFETY: the caller's promise.
-    unsafe { page.write_bytes(0, bytes) };
+    unsafe { mmu::fill(page, 0, bytes) };
 }
 
 /// Copies a page.
@@ -201,7 +201,7 @@ pub(super) unsafe fn zero_page(page: *mut u8, bytes: usize) {
 pub(super) unsafe fn copy_page(to: *mut u8, from: PhysAddr, bytes: usize) {
     // SAFETY: the caller's promise. The source may be changed meanwhile by a program that shares it,
     // which then finds a mixture, as it would have with any copy.
-    unsafe { to.copy_from_nonoverlapping(mmu::linear(from), bytes) };
+    unsafe { mmu::copy(to, mmu::linear(from), bytes) };
 }
 
 /// What a page may be used for: the mapping's right, without the right to store.
