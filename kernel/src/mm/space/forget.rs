@@ -44,7 +44,9 @@ unsafe impl Send for List {}
 
 /// An address space's place on the list: the one before and the one after. Under the list's lock.
 #[derive(Default)]
-pub(super) struct Place(UnsafeCell<(Option<NonNull<Mm>>, Option<NonNull<Mm>>)>);
+pub(super) struct Place(UnsafeCell<(Link, Link)>);
+
+type Link = Option<NonNull<Mm>>;
 
 // SAFETY: used under the list's lock only.
 unsafe impl Sync for Place {}

@@ -91,9 +91,8 @@ impl<'g, A: Attrs> View<'g, A> {
         let fits =
             |above: u64, end: u64| (above.checked_sub(end.max(window.start))? >= size).then(|| above - size);
         for slot in self.slots[..self.slots.partition_point(|slot| slot.start < above)].iter().rev() {
-            if fits(above, window.start).is_none() {
-                return None;
-            }
+            // No room is left below.
+            fits(above, window.start)?;
             if let Some(found) = fits(above, slot.end) {
                 return Some(found);
             }
