@@ -8,6 +8,7 @@
 //! about it, and a `wake_one` would be lost with it.
 
 use crate::error::Errno;
+use crate::proc::process::Interruptible;
 use crate::sync::watch::{Watch, wait_for_any};
 use crate::sync::{MaySleep, WaitQueue};
 use alloc::sync::Arc;
@@ -104,12 +105,15 @@ pub fn poll_until<R>(
             return Ok(None);
         }
         table.joining = false;
-        if !wait_for_any(ctx, &table.watches, deadline, &interrupted) {
-            // Late; what came meanwhile still counts.
-            return look(ctx, &mut table);
-        }
         if interrupted() {
             return Err(Errno::EINTR);
+        }
+        let waiting = Interruptible::begin();
+        let woken = wait_for_any(ctx, &table.watches, deadline, &interrupted);
+        drop(waiting);
+        if !woken {
+            // Late; what came meanwhile still counts.
+            return look(ctx, &mut table);
         }
     }
 }

@@ -6,9 +6,7 @@
 //!
 //! A file lives as long as it has a name, is open, or is mapped: that is what the counts of `Arc` are,
 //! and nothing else keeps it. Its end gives its frames back to whom they are counted for; one that is
-//! mapped still goes with its last mapping.
-//!
-//! What Linux does and this does not: a page that is mapped when its file is cut stays mapped.
+//! mapped still goes with its last mapping. What is cut off a file goes out of all mappings, too.
 
 pub mod contents;
 pub mod directory;

@@ -91,6 +91,28 @@ pub fn broken_pipe() {
     }
 }
 
+/// While it lives the running task's waits are told as such that a signal ends (letter `S`).
+pub struct Interruptible(Option<Current>);
+
+impl Interruptible {
+    /// From now on. What waits looks at [`signal_pending`] itself.
+    pub fn begin() -> Self {
+        let task = try_current();
+        if let Some(task) = &task {
+            task.interruptible.store(true, Ordering::Relaxed);
+        }
+        Self(task)
+    }
+}
+
+impl Drop for Interruptible {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.interruptible.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Sleeps until the condition holds, or a signal arrives. In a kernel thread none does.
 ///
 /// # Errors

@@ -44,7 +44,8 @@ pub mod wait;
 
 pub use creds::Creds;
 pub use current::{
-    Current, broken_pipe, current, signal_pending, try_current, wait_interruptible, wait_interruptible_until,
+    Current, Interruptible, broken_pipe, current, signal_pending, try_current, wait_interruptible,
+    wait_interruptible_until,
 };
 pub use enter::{enter, finish_call, memory_fault, program_fault, tick, user_return};
 pub use exec::{Program, Strings, exec};
