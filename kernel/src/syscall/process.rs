@@ -101,7 +101,11 @@ fn open_program(call: &mut Call<'_>, path: &[u8]) -> core::result::Result<Arc<Fi
     let who = Access { uid: creds.fsuid, gid: creds.fsgid, groups: creds.groups() };
     let fs = call.task.fs();
     let walk = walk::Walk { who, root: fs.root(), start: fs.cwd() };
-    open::open_program(call.ctx, &walk, path, walk::Last::Follow)
+    let file = open::open_program(call.ctx, &walk, path, walk::Last::Follow)?;
+    // By way of `/proc/self/exe`, a file has no name of its own: it is the one that runs already.
+    let running = call.task.process().executable();
+    let same = running.filter(|running| file.location().is_none() && running.place().is(file.place()));
+    Ok(same.unwrap_or(file))
 }
 
 #[inline(never)]

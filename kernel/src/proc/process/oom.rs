@@ -53,6 +53,10 @@ pub(super) fn end_somebody(ctx: &mut MaySleep) {
     {
         sched::sleep(ctx, 1_000_000);
     }
+    let mut last = VICTIM.lock(ctx);
+    if last.as_ref().is_some_and(|last| last.thread_count() == 0) {
+        *last = None;
+    }
 }
 
 /// The process to end, and its resident pages.

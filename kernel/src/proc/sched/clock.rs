@@ -23,7 +23,12 @@ pub fn timer_interrupt(_irq: &mut InIrq) -> bool {
     let now = timer::now();
     queue.timer_fired();
     while let Some(thread) = queue.take_due(now) {
-        // They blocked on this CPU, so they belong to this queue.
+        // They blocked on this CPU, so they belong to this queue. One that may not run here any more is
+        // moved when it has been here for its first instruction.
+        let misplaced = wake::is_misplaced(&thread, queue.cpu);
+        if misplaced {
+            thread.context().set_need_resched();
+        }
         queue.put(thread);
     }
     let ticked = queue.tick(now);

@@ -168,6 +168,10 @@ fn leave_once(how: Leave) {
     let mut queue = QUEUES.of(irqs.cpu()).lock();
     let prev = Thread::current();
     match how {
+        Leave::Yield if wake::is_misplaced(&prev, irqs.cpu()) => {
+            prev.set_state(State::Ready);
+            queue.misplaced = Some(prev.clone());
+        }
         Leave::Yield => queue.put_back(&prev),
         Leave::Block(deadline) => {
             // Relaxed: this lock orders it with `wake`. The wish to run another thread stays.
@@ -217,9 +221,12 @@ pub(super) unsafe fn finish_switch() {
     // Interrupts are off: the CPU stays the same.
     let lock = QUEUES.of(cpu::id());
     // SAFETY: the lock is held (by the thread before this one, which forgot its guard).
-    let dead = unsafe { (*lock.bypass()).dead.take() };
+    let (dead, misplaced) = unsafe { ((*lock.bypass()).dead.take(), (*lock.bypass()).misplaced.take()) };
     // SAFETY: held, the guard forgotten, interrupts off.
     unsafe { lock.force_unlock() };
+    if let Some(thread) = misplaced {
+        wake::place(thread, cpu::id());
+    }
     if let Some(dead) = dead {
         // SAFETY: it is Dead and this switch was its last; `dead` was taken, so this is once.
         unsafe { Thread::bury(dead) };

@@ -48,6 +48,9 @@ pub(super) struct RunQueue {
     pub(super) leaving: bool,
     /// The thread that the switch under way leaves for good.
     pub(super) dead: Option<ThreadRef>,
+    /// The thread that it leaves and that may not run here any more: it goes elsewhere once it is off
+    /// its stack.
+    pub(super) misplaced: Option<ThreadRef>,
 }
 
 impl RunQueue {
@@ -65,6 +68,7 @@ impl RunQueue {
             online: false,
             leaving: false,
             dead: None,
+            misplaced: None,
         }
     }
 
@@ -160,6 +164,18 @@ impl RunQueue {
         self.current = Some(next.clone());
         self.run_tick(idle);
         next
+    }
+
+    /// Takes a thread out if it waits here. Says whether it did.
+    pub(super) fn take_out(&mut self, thread: &ThreadRef) -> bool {
+        if !thread.ready_link.is_linked() {
+            return false;
+        }
+        let list = if thread.priority() == Priority::High { &mut self.high } else { &mut self.normal };
+        // SAFETY: linked, and this is its run queue: it is in the list of its priority.
+        unsafe { list.cursor_mut_from_ptr(&raw const **thread) }.remove();
+        self.set_waiting(self.waiting - 1);
+        true
     }
 
     /// The first that waits, taken out.

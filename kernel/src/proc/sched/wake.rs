@@ -4,7 +4,7 @@ use super::queue::{IDLE, QUEUES, RunQueue, WAITING};
 use super::{ONLINE, online_cpus};
 use crate::arch::current::cpu;
 use crate::cpus::CpuSet;
-use crate::proc::thread::{State, Thread, ThreadRef};
+use crate::proc::thread::{Priority, State, Thread, ThreadRef};
 use crate::sync::context::TaskContext;
 use crate::sync::spin::IrqSpinGuard;
 use crate::sync::{IrqGuard, Pinned};
@@ -57,20 +57,39 @@ pub fn poke(thread: &ThreadRef) {
     }
 }
 
-/// The CPUs that a thread may run on from now on. If it runs on another it is asked to leave; a ready
-/// one in another's queue is moved when it is its turn.
+/// The CPUs that a thread may run on from now on. If it waits elsewhere it is moved, if it runs elsewhere
+/// it is asked to leave, and is moved then.
 ///
 /// The caller knows it to be alive.
 pub fn allow(thread: &ThreadRef, cpus: CpuSet) {
     let irqs = IrqGuard::new();
-    let queue = lock_queue_of(thread);
+    let mut queue = lock_queue_of(thread);
     thread.set_allowed(cpus);
-    if thread.state() == State::Running && !cpus.contains(queue.cpu) {
-        thread.context().set_need_resched();
-        let target = queue.cpu;
-        drop(queue);
-        tell(target, irqs.cpu());
+    let here = queue.cpu;
+    if !is_misplaced(thread, here) {
+        return;
     }
+    if thread.state() == State::Running {
+        thread.context().set_need_resched();
+        drop(queue);
+        tell(here, irqs.cpu());
+    } else if queue.take_out(thread) {
+        drop(queue);
+        place(thread.clone(), irqs.cpu());
+    }
+}
+
+/// Whether it may not run there, and there is a CPU where it may.
+pub(super) fn is_misplaced(thread: &Thread, cpu: usize) -> bool {
+    let allowed = thread.allowed();
+    !allowed.contains(cpu) && thread.priority() != Priority::Idle && !allowed.and(ONLINE.get()).is_empty()
+}
+
+/// Puts a Ready thread that is in no queue, and off its stack, where it may run. Interrupts are off.
+pub(super) fn place(thread: ThreadRef, this: usize) {
+    let target = choose(&thread);
+    thread.set_cpu(target);
+    put_on(thread, target, this);
 }
 
 /// Starts a new thread.
