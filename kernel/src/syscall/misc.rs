@@ -191,8 +191,13 @@ fn do_prctl(call: &mut Call<'_>) -> Result {
         }
         prctl::PR_GET_DUMPABLE => Ok(1),
         prctl::PR_SET_DUMPABLE if argument <= 1 => Ok(0),
+        prctl::PR_SET_PDEATHSIG => {
+            let signal = u32::try_from(argument).ok().filter(|number| *number <= 64).ok_or(Errno::EINVAL)?;
+            call.task.process().set_death_signal(signal);
+            Ok(0)
+        }
         prctl::PR_GET_PDEATHSIG => {
-            call.write(argument, &0_u32)?;
+            call.write(argument, &call.task.process().death_signal())?;
             Ok(0)
         }
         prctl::PR_GET_NO_NEW_PRIVS | prctl::PR_GET_KEEPCAPS => Ok(0),

@@ -57,9 +57,9 @@ fn read_clock(call: &Call<'_>, id: i32) -> Plain<u64> {
         | nr::CLOCK_BOOTTIME_ALARM => Ok(timer::now()),
         nr::CLOCK_PROCESS_CPUTIME_ID => {
             let used = call.task.process().usage();
-            Ok(used.user + used.system + call.task.this_turn())
+            Ok(used.user + used.system)
         }
-        nr::CLOCK_THREAD_CPUTIME_ID => Ok(ran(&call.task) + call.task.this_turn()),
+        nr::CLOCK_THREAD_CPUTIME_ID => Ok(ran(&call.task)),
         _ => Err(Errno::EINVAL),
     }
 }

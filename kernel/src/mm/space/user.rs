@@ -107,7 +107,13 @@ impl Mm {
             self.read_user(ctx, at, buffer)?;
             let found = buffer.iter().position(|&byte| byte == 0);
             let part = &buffer[..found.unwrap_or(piece)];
-            to.get_mut(done..done + part.len()).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(part);
+            let room = to.len() - done;
+            // What fits is there all the same: names are cut, and long strings are read in pieces.
+            let fits = part.len().min(room);
+            to[done..done + fits].copy_from_slice(&part[..fits]);
+            if fits < part.len() {
+                return Err(Errno::ENAMETOOLONG);
+            }
             done += part.len();
             if found.is_some() {
                 return Ok(done);

@@ -197,7 +197,13 @@ fn orphan_children(process: &Arc<Process>) {
         drop(old);
         match zombie {
             Some(how) => tell_parent(&child, &heir, signal, how),
-            None => hang_up_if_orphaned(&group, process),
+            None => {
+                if let Some(signal) = Signal::new(child.death_signal()) {
+                    // The kernel's own is not refused.
+                    let _ = signal_process(&child, Info::kernel(signal));
+                }
+                hang_up_if_orphaned(&group, process);
+            }
         }
     }
 }

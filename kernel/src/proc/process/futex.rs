@@ -349,7 +349,8 @@ impl Operation {
 pub(super) fn task_ends(ctx: &mut MaySleep, task: &Current) {
     leave_robust_list(ctx, task);
     let clear = task.clear_tid.swap(0, Ordering::Relaxed);
-    if clear != 0 {
+    // Nobody else sees it otherwise.
+    if clear != 0 && task.mm().users() > 1 {
         // A bad address is the program's own problem.
         let _ = task.mm().write_value(ctx, VirtAddr::new(clear), &0_u32);
         let _ = wake(ctx, task.mm(), clear, false, 1, ANY);

@@ -86,6 +86,7 @@ pub struct Process {
     /// When it began, as `timer::now`.
     started: u64,
     parent_pid: AtomicU32,
+    death_signal: AtomicU32,
     /// Whose `Owned` cells its signal lock opens.
     key: usize,
     space: SpinLock<Option<MmRef>>,
@@ -134,6 +135,7 @@ impl Process {
             limits: parts.limits,
             started: timer::now(),
             parent_pid: AtomicU32::new(0),
+            death_signal: AtomicU32::new(0),
             key,
             space: SpinLock::new(&SPACE, None),
             executable: SpinLock::new(&SPACE, parts.executable),
@@ -237,6 +239,14 @@ impl Process {
     pub fn set_subreaper(&self, on: bool) {
         let mut tree = tree::lock();
         self.family.get_mut(&mut tree).subreaper = on;
+    }
+    /// The signal that it gets when its parent ends; 0: none.
+    pub fn death_signal(&self) -> u32 {
+        self.death_signal.load(Ordering::Relaxed)
+    }
+    /// Sets it.
+    pub fn set_death_signal(&self, number: u32) {
+        self.death_signal.store(number, Ordering::Relaxed);
     }
     /// Its limits were changed: its address space keeps those that concern memory.
     pub fn limits_changed(&self, ctx: &mut MaySleep) {

@@ -351,10 +351,6 @@ impl Task {
         };
         (ran - in_kernel, in_kernel)
     }
-    /// Nanoseconds since it was switched to; the running task's.
-    pub fn this_turn(&self) -> u64 {
-        self.user.this_turn()
-    }
     /// What it does, by the letter of `/proc/PID/stat`: `R`, `S`, `D`, `T`, `Z`.
     pub fn state_letter(&self) -> char {
         let signals = self.process.signals.lock();

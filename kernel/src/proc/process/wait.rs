@@ -205,3 +205,75 @@ fn forget(process: &Arc<Process>) {
     drop(tree);
     drop((leader, member, parent, group));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::process::signal::{Actions, Signal};
+    use crate::proc::process::{Group, Limits, Session, pid::Pid, state};
+    use crate::sync::context::TaskName;
+
+    /// A process without tasks, the only one of its group.
+    fn process(exit_signal: u32) -> Arc<Process> {
+        let pid = Pid::new().expect("a number");
+        let session = Session::new(Arc::clone(&pid)).expect("memory");
+        let group = Group::new(Arc::clone(&pid), session).expect("memory");
+        let parts = state::Parts {
+            pid,
+            name: TaskName::new("test"),
+            limits: Limits::new(),
+            executable: None,
+            actions: Arc::new(Actions::new()),
+            group,
+            exit_signal,
+        };
+        Process::new(parts).expect("memory")
+    }
+
+    fn any() -> Wait {
+        Wait {
+            which: Which::Any,
+            ended: true,
+            stopped: false,
+            continued: false,
+            no_hang: false,
+            keep: false,
+            clones: Some(false),
+        }
+    }
+
+    #[test]
+    fn which_children_are_meant() {
+        let child = process(Signal::SIGCHLD.number());
+        let (pid, group) = (child.pid(), child.group_id());
+        let is = |wait: Wait, signal: u32| fits(&wait, &child, group, signal);
+        let chld = Signal::SIGCHLD.number();
+        assert!(is(any(), chld));
+        assert!(is(Wait { which: Which::Process(pid), ..any() }, chld));
+        assert!(!is(Wait { which: Which::Process(pid + 1), ..any() }, chld));
+        assert!(is(Wait { which: Which::Group(group), ..any() }, chld));
+        assert!(!is(Wait { which: Which::Group(group + 1), ..any() }, chld));
+        assert!(!is(any(), 0), "a clone's child");
+        assert!(is(Wait { clones: Some(true), ..any() }, 0));
+        assert!(is(Wait { clones: None, ..any() }, 0) && is(Wait { clones: None, ..any() }, chld));
+    }
+
+    #[test]
+    fn a_change_is_told_once_and_an_end_until_it_is_taken() {
+        let child = process(Signal::SIGCHLD.number());
+        let mut tree = tree::lock();
+        let family = child.family.get_mut(&mut tree);
+        assert_eq!(event(&any(), family), None);
+        family.change = Some(Change::Stopped(19));
+        assert_eq!(event(&any(), family), None, "nobody asked for stops");
+        let stops = Wait { stopped: true, ..any() };
+        assert_eq!(event(&Wait { keep: true, ..stops }, family), Some(Event::Stopped(19)));
+        assert_eq!(event(&stops, family), Some(Event::Stopped(19)));
+        assert_eq!(event(&stops, family), None);
+        family.zombie = Some(Ending::Exit(3));
+        assert_eq!(event(&stops, family), Some(Event::Ended(Ending::Exit(3))));
+        let continues = Wait { ended: false, continued: true, ..any() };
+        assert_eq!(event(&continues, family), None, "it will never continue");
+        drop(tree);
+    }
+}

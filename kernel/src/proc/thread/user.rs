@@ -31,7 +31,7 @@ pub struct User {
     attention: AtomicU32,
     /// Nanoseconds that it ran, up to the last switch from it.
     ran: AtomicU64,
-    /// When it was switched to.
+    /// When it was switched to; 0: it does not run.
     since: AtomicU64,
 }
 
@@ -67,14 +67,11 @@ impl User {
         self.attention.fetch_and(!reasons, Ordering::Relaxed);
     }
 
-    /// Nanoseconds that it has run; of one that runs, up to the beginning of its turn.
+    /// Nanoseconds that it has run.
     pub fn ran(&self) -> u64 {
-        self.ran.load(Ordering::Relaxed)
-    }
-
-    /// Nanoseconds since it was switched to, of one that runs.
-    pub fn this_turn(&self) -> u64 {
-        timer::now().saturating_sub(self.since.load(Ordering::Relaxed))
+        let since = self.since.load(Ordering::Relaxed);
+        let turn = if since == 0 { 0 } else { timer::now().saturating_sub(since) };
+        self.ran.load(Ordering::Relaxed) + turn
     }
 
     /// A copy of the registers as they are now.
@@ -161,6 +158,7 @@ pub(in crate::proc) unsafe fn switch(prev: &Thread, next: &Thread, irqs: &IrqGua
     if let Some(from) = from {
         let turn = now.saturating_sub(from.since.load(Ordering::Relaxed));
         from.ran.store(from.ran.load(Ordering::Relaxed) + turn, Ordering::Relaxed);
+        from.since.store(0, Ordering::Relaxed);
         // SAFETY: the CPU holds the registers of the program that leaves.
         unsafe { (*from.state.get()).save() };
     }

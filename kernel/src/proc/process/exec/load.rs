@@ -64,6 +64,7 @@ pub fn load(
     limits: &Limits,
 ) -> Result<Loaded, Errno> {
     let mut line = [0; FIRST_LINE];
+    let mut path = walk::copy(program.path)?;
     for _ in 0..MOST_SCRIPTS {
         let file = Arc::clone(&program.file);
         let attr = file.place().attr(ctx)?;
@@ -76,9 +77,10 @@ pub fn load(
         if let Some(argument) = script.1 {
             args.push(argument)?;
         }
-        args.push(program.path)?;
+        args.push(&path)?;
         args.append(&program.args.rest()?)?;
         program.args = args;
+        path = walk::copy(script.0)?;
         program.file = open(ctx, script.0, fs, creds)?;
     }
     Err(Errno::ELOOP)
