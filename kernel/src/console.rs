@@ -17,8 +17,8 @@ use crate::sync::{InIrq, IrqSpinLock, LockClass, MaySleep, Rank, WaitQueue};
 
 const CLASS: LockClass = LockClass::new("console input", Rank::CONSOLE_INPUT);
 
-/// A line, roughly, faster than anybody types.
-const SIZE: usize = 128;
+/// Some lines, pasted: faster than anybody types.
+const SIZE: usize = 1024;
 
 static KEYS: IrqSpinLock<Ring> = IrqSpinLock::new(&CLASS, Ring::new());
 static READER: WaitQueue = WaitQueue::new();

@@ -79,7 +79,7 @@ pub fn mix(bytes: &[u8]) {
 pub fn stream() -> impl FnMut(&mut [u8]) {
     let mut generator = GENERATOR.lock();
     generator.requests += 1;
-    if generator.requests % FRESH == 0 {
+    if generator.requests.is_multiple_of(FRESH) {
         generator.fresh();
     }
     let mut stream = generator.stream();

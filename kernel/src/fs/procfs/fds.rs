@@ -129,7 +129,7 @@ impl Inode for Descriptor {
             return Err(Errno::ELOOP);
         }
         let file = self.file.clone();
-        OpenSequence::new(Whole(move |ctx: &mut MaySleep, to: &mut Text| {
+        OpenSequence::open(Whole(move |ctx: &mut MaySleep, to: &mut Text| {
             to.print(format_args!("pos:\t{}\n", file.position(ctx)));
             to.print(format_args!("flags:\t0{:o}\n", file.flags().bits()));
             to.print(format_args!("mnt_id:\t{}\n", file.place().mount.id()));

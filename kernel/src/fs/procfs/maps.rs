@@ -79,7 +79,7 @@ pub(super) fn open_rollup(whose: &Whose) -> Result<Arc<dyn FileOps>, Errno> {
 
 impl Areas {
     fn open(whose: &Whose, detail: Detail) -> Result<Arc<dyn FileOps>, Errno> {
-        OpenSequence::new(Self { whose: whose.clone(), detail, space: 0, from: 0 })
+        OpenSequence::open(Self { whose: whose.clone(), detail, space: 0, from: 0 })
     }
 
     /// Shows the next few. False: there are no more.

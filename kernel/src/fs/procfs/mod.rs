@@ -2,7 +2,7 @@
 //!
 //! * [`format`](mod@format): what each file looks like, as pure functions.
 //! * `system`: files about the whole system. `task`: the directory of a process or thread; `text` what
-//!   its files say; `fds` its descriptors; `maps` its mappings.
+//!   its files say; `fds` its descriptors; `maps` and `pagemap` its mappings.
 //!
 //! Nothing is kept: an inode is made when its name is looked up. The inode of a process holds it, but
 //! not its memory; when the process has been waited for, its files answer ESRCH.
@@ -10,6 +10,7 @@
 mod fds;
 pub mod format;
 mod maps;
+mod pagemap;
 mod system;
 mod task;
 mod text;

@@ -367,7 +367,7 @@ struct SymbolLines(usize);
 
 /// For root alone: where the kernel lies is nobody else's business.
 fn open_symbols() -> Result<Arc<dyn FileOps>, Errno> {
-    OpenSequence::new(SymbolLines(0))
+    OpenSequence::open(SymbolLines(0))
 }
 
 impl Sequence for SymbolLines {

@@ -1,6 +1,6 @@
 //! The directory of a process or a thread: what is in it, and who may look.
 
-use super::{fds, maps, name_of, number, text};
+use super::{fds, maps, name_of, number, pagemap, text};
 use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::fs::Access;
@@ -46,7 +46,7 @@ enum What {
     Threads,
 }
 
-static FILES: [(&str, What); 26] = [
+static FILES: [(&str, What); 27] = [
     ("task", What::Threads),
     ("fd", What::Descriptors),
     ("fdinfo", What::DescriptorInfos),
@@ -59,6 +59,7 @@ static FILES: [(&str, What); 26] = [
     ("maps", What::Pieces(maps::open_maps)),
     ("smaps", What::Pieces(maps::open_smaps)),
     ("smaps_rollup", What::Pieces(maps::open_rollup)),
+    ("pagemap", What::Pieces(pagemap::open)),
     ("limits", What::File(text::limits)),
     ("mounts", What::File(text::mounts)),
     ("mountinfo", What::File(text::mountinfo)),
@@ -271,7 +272,7 @@ impl Inode for TaskFile {
             }
             _ => return Err(Errno::ELOOP),
         };
-        OpenSequence::new(Made { whose: self.whose.clone(), show, store })
+        OpenSequence::open(Made { whose: self.whose.clone(), show, store })
     }
 }
 

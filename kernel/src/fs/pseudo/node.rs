@@ -207,8 +207,8 @@ impl Inode for StaticInode {
     fn open(self: Arc<Self>, _ctx: &mut MaySleep, _flags: OpenFlags) -> Result<Arc<dyn FileOps>, Errno> {
         match self.node {
             Node::Directory(_) => file::directory(),
-            Node::File(show) => OpenSequence::new(Whole(*show)),
-            Node::Setting(show, store) => OpenSequence::new(Setting(*show, *store)),
+            Node::File(show) => OpenSequence::open(Whole(*show)),
+            Node::Setting(show, store) => OpenSequence::open(Setting(*show, *store)),
             Node::Open(_, open) => open(),
             Node::Link(_) => Err(Errno::ELOOP),
         }

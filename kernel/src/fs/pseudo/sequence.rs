@@ -61,7 +61,7 @@ const MOST_STORED: usize = 256;
 
 impl<S: Sequence> OpenSequence<S> {
     /// At its beginning.
-    pub fn new(sequence: S) -> Result<Arc<dyn FileOps>, Errno> {
+    pub fn open(sequence: S) -> Result<Arc<dyn FileOps>, Errno> {
         let state = State { sequence, text: Text::new(), start: 0, ended: false };
         Ok(try_arc(Self(Mutex::new(&locks::TEXT, state)))?)
     }

@@ -31,7 +31,7 @@ struct Lines {
 }
 
 fn open_trace() -> Result<Arc<dyn FileOps>, Errno> {
-    OpenSequence::new(Lines { events: None })
+    OpenSequence::open(Lines { events: None })
 }
 
 impl Sequence for Lines {

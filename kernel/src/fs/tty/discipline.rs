@@ -37,6 +37,12 @@ pub struct Discipline {
     is_stopped: bool,
 }
 
+impl Default for Discipline {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Discipline {
     /// As Linux sets up a terminal.
     pub const fn new() -> Self {

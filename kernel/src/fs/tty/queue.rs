@@ -55,6 +55,12 @@ pub struct Taken {
     pub is_end: bool,
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Queue {
     /// Nothing was typed.
     pub const fn new() -> Self {

@@ -49,6 +49,12 @@ pub const fn control(key: u8) -> u8 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Termios([u8; SIZE]);
 
+impl Default for Termios {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Termios {
     /// As Linux sets a terminal up: lines are edited, echoed, and end in `\n`.
     pub const fn new() -> Self {
