@@ -54,6 +54,7 @@ fn try_to_run(ctx: &mut MaySleep, path: &[u8]) -> bool {
 fn prepare(ctx: &mut MaySleep, info: &'static BootInfo) -> Result<(), Errno> {
     // SAFETY: the early allocator kept off it, and nobody writes to it.
     let archive = info.initrd.map(|range| unsafe { boot::archive(range) });
+    fallow::fs::attr::set_boot_time(i64::try_from(process::clock::real_base()).unwrap_or(0));
     dev::random::init();
     boot::make_root(ctx, archive)?;
     dev::register()?;
