@@ -216,6 +216,8 @@ fn a_growing_mapping() -> Outcome {
 #[inline(never)]
 fn deeper(left: usize) -> usize {
     let mut here = [left as u8; 4096];
+    // Else the compiler keeps one byte of it.
+    std::hint::black_box(&mut here);
     poke(here.as_mut_ptr(), 1);
     if left == 0 {
         0
