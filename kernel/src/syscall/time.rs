@@ -1,7 +1,7 @@
 //! Clocks, sleeping, interval timers.
 
 use super::{Call, Result, Row, futex};
-use crate::arch::current::timer;
+use crate::arch::current::{abi, timer};
 use crate::error::Errno;
 use crate::proc::process::clock::{self, RESOLUTION};
 use crate::proc::process::task::Resume;
@@ -106,6 +106,13 @@ fn gettimeofday(call: &mut Call<'_>) -> Result {
     // The zone: minutes west of Greenwich, summer time.
     call.write_if(zone_at, &[0_u32; 2])?;
     Ok(0)
+}
+
+/// The time at the address, if there is one, and as the result.
+fn time(call: &mut Call<'_>) -> Result {
+    let [seconds, _] = timeval(clock::real_time());
+    call.write_if(call.args[0], &seconds)?;
+    Ok(seconds)
 }
 
 fn settimeofday(call: &mut Call<'_>) -> Result {
@@ -236,6 +243,7 @@ pub(super) const CALLS: &[Row] = &[
     (nr::__NR_clock_getres, clock_getres),
     (nr::__NR_clock_settime, clock_settime),
     (nr::__NR_gettimeofday, gettimeofday),
+    (abi::TIME, time),
     (nr::__NR_settimeofday, settimeofday),
     (nr::__NR_nanosleep, nanosleep),
     (nr::__NR_clock_nanosleep, clock_nanosleep),

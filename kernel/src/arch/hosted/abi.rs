@@ -12,6 +12,8 @@ pub const MMAP_BY_POINTER: bool = false;
 pub const MACHINE: &str = "hosted";
 /// `lseek` with the offset in two halves.
 pub const LLSEEK: u32 = ABSENT;
+/// `time`: seconds, nothing finer.
+pub const TIME: u32 = ABSENT;
 /// `select` with five arguments.
 pub const SELECT: u32 = linux_raw_sys::general::__NR_select;
 /// `statfs` with the structure's size.

@@ -13,6 +13,8 @@ pub const MMAP_BY_POINTER: bool = false;
 pub const MACHINE: &str = "ppc64le";
 /// `lseek` with the offset in two halves.
 pub const LLSEEK: u32 = linux::__NR__llseek;
+/// `time`: seconds, nothing finer.
+pub const TIME: u32 = linux::__NR_time;
 /// `select` with five arguments.
 pub const SELECT: u32 = linux::__NR__newselect;
 /// `statfs` with the structure's size.

@@ -13,6 +13,8 @@ pub const MMAP_BY_POINTER: bool = true;
 pub const MACHINE: &str = "s390x";
 /// `lseek` with the offset in two halves.
 pub const LLSEEK: u32 = ABSENT;
+/// `time`: seconds, nothing finer.
+pub const TIME: u32 = ABSENT;
 /// `select` with five arguments.
 pub const SELECT: u32 = linux::__NR_select;
 /// `statfs` with the structure's size.
