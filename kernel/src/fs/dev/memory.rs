@@ -6,6 +6,8 @@ use crate::error::Errno;
 use crate::fs::buffer::BOUNCE;
 use crate::fs::file::{File, FileOps, OpenFlags, Seek};
 use crate::fs::{Dest, DevNo, Source, device};
+use crate::mm::object::PageObject;
+use crate::mm::space;
 use crate::sync::MaySleep;
 use alloc::sync::Arc;
 use core::any::Any;
@@ -95,6 +97,13 @@ impl FileOps for Device {
                 }
                 Ok(done)
             }
+        }
+    }
+    /// `/dev/zero`: memory of the mapping's own.
+    fn page_object(&self, _ctx: &mut MaySleep, _file: &File) -> Result<Arc<dyn PageObject>, Errno> {
+        match self {
+            Self::Zero => space::zeros(),
+            _ => Err(Errno::ENODEV),
         }
     }
     /// Every position is as good as the first.

@@ -73,6 +73,7 @@ pub use request::{
     AccessKind, Advice, FutexKey, Limits, LockAll, MapFlags, MapRequest, Marks, MmFault, MmStats,
     RemapRequest, VmaInfo,
 };
+pub use shmem::zeros;
 pub use user::Plain;
 
 use crate::addr::VirtAddr;

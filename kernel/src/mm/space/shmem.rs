@@ -39,6 +39,11 @@ impl Shmem {
     }
 }
 
+/// What a mapping of `/dev/zero` shows: memory of its own, as much as is touched.
+pub fn zeros() -> Result<Arc<dyn PageObject>, Errno> {
+    Shmem::make(super::kernel::ground(), u64::MAX)
+}
+
 impl PageObject for Shmem {
     fn page(&self, ctx: &mut MaySleep, index: u64, _write: bool) -> Result<Pfn, PageError> {
         if index >= self.pages {
