@@ -16,10 +16,10 @@ part rmdir; rmdir x/y/z x/y x; ls
 part chmod; chmod 640 a; stat -c '%a %A %F' a; chmod u+x,go= a; stat -c '%a %A' a
 part chown; chown 1000:1000 a; stat -c '%u %g %U' a
 part touch; touch -d '2001-02-03 04:05:06' a; stat -c '%y' a; date -r a
-part stat; stat -c '%n %s %h %F' a /dev/null /tmp; stat -f -c %T /proc
+part stat; mkdir e; stat -c '%n %s %h %F' a /dev/null; stat -c '%h %F' e; stat -f -c %T /proc
 part dd; dd if=/dev/zero of=z bs=1000 count=3 2>&1 | head -n 2; wc -c z
 part truncate; truncate -s 5 z; wc -c z
-part du; mkdir e; head -c 100000 /dev/zero > e/f; du -b e/f 2>/dev/null || wc -c e/f
+part du; head -c 100000 /dev/zero > e/f; du -b e/f 2>/dev/null || wc -c e/f
 part cmp; cmp a d; cmp a c; echo $?
 part diff; printf 'one\n2\n' > e/g; diff a e/g; echo $?
 part sort; printf '3\n1\n2\n10\n' | sort; printf '3\n1\n2\n10\n' | sort -n
@@ -43,9 +43,9 @@ part md5sum; seq 1 10000 | md5sum
 part sha256sum; seq 1 10000 | sha256sum
 part gzip; seq 1 10000 > n; gzip n; gunzip n.gz; md5sum n
 part bzip2; bzip2 n; bunzip2 n.bz2; md5sum n
-part tar; tar cf t.tar a d e; tar tf t.tar; mkdir u; tar xf t.tar -C u; find u | sort
+part tar; tar cf t.tar a d e; tar tf t.tar | sort; mkdir u; tar xf t.tar -C u; find u | sort
 part cpio; find a d | cpio -o -H newc 2>/dev/null | cpio -t 2>/dev/null
-part find; find . -type f -size +50k; find . -name '[ad]' | sort
+part find; find . -type f -size +50k | sort; find . -name '[ad]' | sort
 part xargs; seq 1 5 | xargs -n 2 echo
 part expr; expr 6 \* 7; expr length abc
 part bc; echo '2^64' | bc
