@@ -87,7 +87,10 @@ const SESSION: &[(&str, &str)] = &[
     ("/proc", ""),
     // An editor on the whole screen: types a line, leaves, and the file is there.
     (PROMPT, "vi /tmp/text\n"),
-    ("/tmp/text", "ihello from vi\u{1b}:wq\n"),
+    ("[?1049h", ""),
+    ("/tmp/text", "ihello from vi"),
+    ("hello from vi", "\u{1b}"),
+    ("- /tmp/text", ":wq\n"),
     (PROMPT, "cat /tmp/text\n"),
     ("\nhello from vi\r\n", ""),
     // less: a screen of it, then q.
