@@ -186,6 +186,10 @@ pub trait FileOps: Send + Sync + Any {
     fn page_object(&self, _ctx: &mut MaySleep, _file: &File) -> Result<Arc<dyn PageObject>, Errno> {
         Err(Errno::ENODEV)
     }
+    /// Whether a mapping of it shows what an anonymous one does: `/dev/zero`.
+    fn maps_zeros(&self) -> bool {
+        false
+    }
     /// `fsync`. What lives in memory is written already.
     fn sync(&self, _ctx: &mut MaySleep, _file: &File) -> Result<(), Errno> {
         Ok(())

@@ -72,7 +72,10 @@ fn mmap(call: &mut Call<'_>) -> Result {
             return Err(Errno::EACCES);
         }
         most.write = !shared || open.writable();
-        Some((file.ops().page_object(call.ctx, &file)?, offset))
+        match file.ops().maps_zeros() {
+            true => None,
+            false => Some((file.ops().page_object(call.ctx, &file)?, offset)),
+        }
     };
     let when = |so: bool, flag: MapFlags| if so { flag } else { MapFlags::NONE };
     let populate = has(linux::MAP_POPULATE) && !has(linux::MAP_NONBLOCK);

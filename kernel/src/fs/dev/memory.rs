@@ -58,6 +58,9 @@ impl FileOps for Device {
     fn as_any(&self) -> &dyn Any {
         self
     }
+    fn maps_zeros(&self) -> bool {
+        matches!(self, Self::Zero)
+    }
     fn read(
         &self,
         ctx: &mut MaySleep,

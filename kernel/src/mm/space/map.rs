@@ -186,6 +186,8 @@ impl Mm {
     fn may_commit(&self, request: &MapRequest, shared: bool, len: u64) -> Result<(), Errno> {
         let anonymous_shared = shared && request.object.is_none();
         let counts = anonymous_shared || !shared && request.access.write;
+        // MAP_NORESERVE: he means a place for addresses, not memory.
+        let counts = counts && !request.flags.has(MapFlags::NORESERVE);
         if counts && len > self.ground.all_memory() { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
