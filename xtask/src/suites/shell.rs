@@ -95,7 +95,7 @@ const SESSION: &[(&str, &str)] = &[
     ("\nhello from vi\r\n", ""),
     // less: a screen of it, then q.
     (PROMPT, "seq 1 100 | less\n"),
-    ("\n20", "q"),
+    ("standard input", "q"),
     (PROMPT, "stty rows 40 cols 100; stty size\n"),
     ("\n40 100\r\n", ""),
     (PROMPT, "echo the la''st\n"),
