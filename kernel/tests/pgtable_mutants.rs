@@ -405,12 +405,12 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Runs tests in the copy; says whether they passed, and what they said.
-fn run(copy: &Path, by: By, tests: &[&str]) -> (bool, String) {
+fn run(copy: &Path, by: By, tests: &[&str], minutes: u32) -> (bool, String) {
     let target =
         copy.with_file_name(if by == By::Loom { "pgtable-mutants-loom" } else { "pgtable-mutants-host" });
     // Ends the test as well: `timeout` signals its process group.
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", "600", env!("CARGO")]).current_dir(copy);
+    command.args(["--kill-after=5", &format!("{minutes}m"), env!("CARGO")]).current_dir(copy);
     command.args(["test", "--offline", "-q", "-p", "fallow", "--lib"]);
     match by {
         By::Loom => command.arg("--release").env("RUSTFLAGS", "--cfg loom"),
@@ -454,7 +454,8 @@ fn every_mutant_is_caught() {
     let chosen = |mutant: &&Mutant| only.split('|').any(|text| mutant.name.contains(text));
     for by in [By::Host, By::Harm, By::Loom] {
         let tests: Vec<&str> = MUTANTS.iter().filter(chosen).filter(|m| m.by == by).map(|m| m.test).collect();
-        let (passed, said) = if tests.is_empty() { (true, String::new()) } else { run(&scratch, by, &tests) };
+        let (passed, said) =
+            if tests.is_empty() { (true, String::new()) } else { run(&scratch, by, &tests, 60) };
         assert!(passed, "the tests fail without a mutant:\n{said}");
     }
     let mut missed = vec![];
@@ -464,7 +465,7 @@ fn every_mutant_is_caught() {
         let places = text.matches(mutant.right).count();
         assert_eq!(places, 1, "{}: its text occurs {places} times in {}", mutant.name, mutant.file);
         fs::write(&file, text.replace(mutant.right, mutant.wrong)).expect("a file");
-        let (passed, said) = run(&scratch, mutant.by, &[mutant.test]);
+        let (passed, said) = run(&scratch, mutant.by, &[mutant.test], 15);
         fs::write(&file, text).expect("a file");
         let built = !said.contains("could not compile");
         let caught = !passed && built && said.contains(mutant.says);
