@@ -77,6 +77,8 @@ fn open(ctx: &mut MaySleep, place: &Place, name: &str, flags: OpenFlags) -> Arc<
 }
 
 fn used(memory: Memory) -> usize {
+    // While a frame is being freed it counts as used and waits no more.
+    settle();
     memory.frames.counts().used[FrameKind::Shmem as usize] - memory.shared.waiting()
 }
 
