@@ -59,8 +59,8 @@ fn console_input() {
 
 /// A program's call. (A program of a test has no process, and the test as its kernel.)
 fn syscall(frame: &mut TrapFrame) {
-    if process::try_current().is_some() {
-        process::enter(|ctx| calls::serve(ctx, frame));
+    if let Some(task) = process::try_current() {
+        process::enter(|ctx| calls::serve(ctx, task, frame));
     } else if !programs::syscall(frame) {
         unreachable!("a kernel thread makes a system call: {frame}");
     }
@@ -75,8 +75,8 @@ fn user_fault(frame: &mut TrapFrame, fault: &UserFault) {
 }
 
 fn user_return(frame: &mut TrapFrame) {
-    if process::try_current().is_some() {
-        process::user_return(frame);
+    if let Some(task) = process::try_current() {
+        process::user_return(task, frame);
     } else {
         programs::user_return(frame);
     }

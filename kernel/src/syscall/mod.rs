@@ -138,12 +138,12 @@ const fn build(topics: &[&[Row]]) -> Table {
 
 /// Serves the call that the frame holds.
 #[inline]
-pub fn serve(ctx: &mut MaySleep, frame: &mut TrapFrame) {
+pub fn serve(ctx: &mut MaySleep, task: Current, frame: &mut TrapFrame) {
     let syscall = frame.syscall();
     let Some(handler) = TABLE.get(syscall.number).copied().flatten() else {
         return frame.set_result(Err(missing(syscall.number)));
     };
-    let mut call = Call { ctx, task: current(), frame, args: syscall.args, keep_frame: false };
+    let mut call = Call { ctx, task, frame, args: syscall.args, keep_frame: false };
     let result = handler(&mut call);
     if !(call.keep_frame && result.is_ok()) {
         finish_call(frame, result);

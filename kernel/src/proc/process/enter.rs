@@ -2,7 +2,7 @@
 
 use super::signal::{self, Info, Signal, deliver};
 use super::task::attention;
-use super::{current, oom, try_current};
+use super::{Current, current, oom, try_current};
 use crate::addr::VirtAddr;
 use crate::arch::current::{TrapFrame, cpu};
 use crate::arch::handlers::{FaultKind, UserFault};
@@ -17,8 +17,7 @@ use core::sync::atomic::Ordering;
 /// Nothing is missed: whoever asks for this task's attention after the last look here sends its CPU an
 /// interrupt, which comes as soon as the program runs, and leads here again.
 #[inline]
-pub fn user_return(frame: &mut TrapFrame) {
-    let task = current();
+pub fn user_return(task: Current, frame: &mut TrapFrame) {
     loop {
         // What asked for the CPU while interrupts were off.
         sched::irq_exit();

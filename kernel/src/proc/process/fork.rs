@@ -3,6 +3,7 @@
 //! All that can fail comes first, and is undone by dropping it. Then, under the locks, the new one is
 //! put into all lists at once; from there on it exists.
 
+use super::limits::{INFINITY, Resource};
 use super::signal::{Actions, SigSet, Signal};
 use super::state::{self, Process};
 use super::task::{self, Released, Task};
@@ -88,6 +89,7 @@ pub fn clone(ctx: &mut MaySleep, frame: &TrapFrame, how: &Clone) -> Result<u32, 
     if maker.signal_pending() {
         return Err(Errno::ERESTARTNOINTR);
     }
+    may_make_more(&maker)?;
     let number = Pid::new()?;
     let tid = number.number();
     // SAFETY: the running task's own registers.
@@ -130,6 +132,20 @@ pub fn clone(ctx: &mut MaySleep, frame: &TrapFrame, how: &Clone) -> Result<u32, 
             .wait(ctx, || released.done.load(Ordering::Acquire) || process.signals.lock().ending.is_some());
     }
     Ok(tid)
+}
+
+/// RLIMIT_NPROC, which root need not care about. Who has such a limit pays for the count.
+fn may_make_more(maker: &Task) -> Result<(), Errno> {
+    let limit = maker.process().limits().soft(Resource::Processes);
+    if limit == INFINITY {
+        return Ok(());
+    }
+    let creds = maker.creds();
+    if creds.is_root() || (table::count_of_user(creds.uid) as u64) < limit {
+        Ok(())
+    } else {
+        Err(Errno::EAGAIN)
+    }
 }
 
 /// The task, and its process if it is the first of one: nobody knows them yet.
@@ -243,7 +259,7 @@ fn begin(ctx: &mut MaySleep, task: Arc<Task>, mut frame: TrapFrame, set_tid: u64
     }
     debug_assert!(core::ptr::eq(task, &*current()));
     cpu::irq_save();
-    super::user_return(&mut frame);
+    super::user_return(current(), &mut frame);
     // SAFETY: interrupts are off, and nothing on this stack is needed any more.
     unsafe { user::enter(&frame) }
 }

@@ -80,6 +80,12 @@ pub fn for_each(mut visit: impl FnMut(&Arc<Process>)) {
     }
 }
 
+/// How many tasks that user has.
+pub(super) fn count_of_user(uid: u32) -> usize {
+    let tree = tree::lock();
+    TABLE.get(&tree).iter().flat_map(LinkedList::iter).filter(|task| task.creds().uid == uid).count()
+}
+
 /// Calls with each process, the tree locked. For what must be one look.
 pub(super) fn for_each_in<'a>(tree: &'a Tree, mut visit: impl FnMut(&'a Arc<Process>)) {
     for task in TABLE.get(tree).iter().flat_map(LinkedList::iter) {

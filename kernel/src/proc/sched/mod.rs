@@ -113,6 +113,7 @@ pub fn exit() -> ! {
 }
 
 /// The last thing that an interrupt does on return to a context that had interrupts on.
+#[inline]
 pub fn irq_exit() {
     let task = current();
     if task.need_resched() && task.preemptible() {

@@ -174,6 +174,7 @@ impl Thread {
     }
 
     /// The running thread.
+    #[inline(always)]
     pub fn current() -> ThreadRef {
         // SAFETY: called with the scheduler running: the current task is the context at the start
         // of a `Thread`, which lives while it runs.
