@@ -129,10 +129,12 @@ fn faults() -> Outcome {
     // Far from everything else, so that each round needs a page table of its own.
     let lonely = Map::new(0, 1 << 30, libc::PROT_NONE, FLAGS, -1, 0)?;
     let at = (lonely.start as usize + (1 << 29)) as *mut libc::c_void;
+    // Nothing beside it, or the neighbour would keep the table.
+    drop(lonely);
     measure("mmap, touch, munmap on a fresh table", 100, || {
         timed(|| {
             for _ in 0..100 {
-                // SAFETY: inside our own reservation.
+                // SAFETY: where nothing is: the reservation was there, and nothing was mapped since.
                 let map = unsafe { libc::mmap(at, page(), RW, FLAGS | libc::MAP_FIXED, -1, 0) };
                 call(map as i64, "mmap")?;
                 poke(map.cast(), 1);
@@ -153,6 +155,9 @@ fn tables() -> Outcome {
     const COUNT: usize = 256;
     let touched = || -> Result<Map, crate::harness::Failure> {
         let map = Map::new(0, COUNT * span(), RW, FLAGS, -1, 0)?;
+        // Linux would rather take one large page each, and no table. Others know no such advice.
+        // SAFETY: advice about our own mapping.
+        unsafe { libc::madvise(map.start.cast(), map.len, libc::MADV_NOHUGEPAGE) };
         (0..COUNT).for_each(|number| map.set(number * span(), 1));
         Ok(map)
     };
