@@ -95,8 +95,8 @@ fn programs_for(
         }
     };
     let mut contents = Contents { busybox, run: options.run.as_deref(), ..Contents::default() };
-    if options.run.as_ref().is_some_and(|command| command.contains(programs::NAME)) {
-        contents.programs.push((programs::NAME, programs::build(arch, toolchain, progress)?));
+    if interactive || options.run.as_deref().is_some_and(programs::are_named_in) {
+        contents.programs.extend(programs::all(&programs::build(arch, toolchain, progress)?));
     }
     contents.terminal = interactive.then(terminal::size).flatten();
     userland::disk(&contents).map(Some)

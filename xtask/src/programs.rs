@@ -6,7 +6,7 @@ use crate::machine::Arch;
 use crate::progress::{self, Progress};
 use crate::stop;
 use crate::toolchain::Toolchain;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Rust's name of the target.
@@ -35,7 +35,20 @@ pub fn has_library(arch: Arch) -> bool {
 /// The test programs, one file with subcommands.
 pub const NAME: &str = "guest-tests";
 
-/// Builds `guest-tests` and gives its path.
+/// The scenes that one plays by hand.
+pub const DEMO: &str = "demo";
+
+/// All programs, by the path of the first: their names and paths.
+pub fn all(tests: &Path) -> [(&'static str, PathBuf); 2] {
+    [(NAME, tests.to_path_buf()), (DEMO, tests.with_file_name(DEMO))]
+}
+
+/// Whether a command line names one of them.
+pub fn are_named_in(command: &str) -> bool {
+    command.contains(NAME) || command.contains(DEMO)
+}
+
+/// Builds them and gives the path of `guest-tests`.
 pub fn build(arch: Arch, toolchain: &Toolchain, progress: &Progress) -> anyhow::Result<PathBuf> {
     let task = progress.start(&format!("building the {} test programs", arch.name()));
     // A folder for each machine, so that the two can be built at the same time.

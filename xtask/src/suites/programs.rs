@@ -91,10 +91,10 @@ pub fn boot(
     };
     let contents = Contents {
         busybox: debian::busybox(arch, &context.progress)?,
-        programs: vec![
-            (programs::NAME, context.programs(arch)?),
-            ("applets.sh", kernel::root().join("tests/guest/applets.sh")),
-        ],
+        programs: programs::all(&context.programs(arch)?)
+            .into_iter()
+            .chain([("applets.sh", kernel::root().join("tests/guest/applets.sh"))])
+            .collect(),
         run: command,
         terminal: None,
     };

@@ -28,6 +28,8 @@ impl Count {
 pub static HANDED_OUT: Count = Count::new();
 /// Those of them that had been used before, in the same page.
 pub static REUSED: Count = Count::new();
+/// Tables that were free at once: never linked, or freed by a scheme that does not wait.
+pub static RELEASED: Count = Count::new();
 /// Tables given to RCU.
 pub static RETIRED: Count = Count::new();
 /// Tables whose grace period is over.

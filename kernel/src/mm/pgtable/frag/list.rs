@@ -113,6 +113,7 @@ impl<const W: usize> Fragment<W> {
     /// has waited for all readers by himself.
     pub fn release(self) {
         self.page.audit.end_at_once(self.index);
+        counters::RELEASED.add(1);
         trace::emit(Group::PgTable, || Event::Release(self.page.table(self.index)));
         // SAFETY: it is ours, and nobody sees it (the doc).
         self.page.with_wipe(|wipe| unsafe { wipe.fragment(self.page.block(), self.index) });
