@@ -146,6 +146,20 @@ impl<F: PagingFormat> PageTable<F> {
         steps: usize,
         visitor: &mut impl Visitor,
     ) -> Option<VirtAddr> {
+        let root = self.root(reader).addr();
+        trace::emit(Group::Walk, || Event::WalkBegin { root, at: range.start.get() });
+        let next = self.walk_section(reader, range.clone(), steps, visitor);
+        trace::emit(Group::Walk, || Event::WalkEnd { root, at: next.unwrap_or(range.end).get() });
+        next
+    }
+
+    fn walk_section(
+        &self,
+        reader: &Reader<'_>,
+        range: Range<VirtAddr>,
+        steps: usize,
+        visitor: &mut impl Visitor,
+    ) -> Option<VirtAddr> {
         let leaf = &F::LEVELS[paging::last::<F>()];
         let mut steps = steps.max(LEAST_STEPS);
         let mut at = range.start;
@@ -186,10 +200,7 @@ impl<F: PagingFormat> PageTable<F> {
         let mut next = Some(range.start);
         while let Some(at) = next {
             let reader = self.reader(ctx);
-            let root = self.root(&reader).addr();
-            trace::emit(Group::Walk, || Event::WalkBegin { root, at: at.get() });
             next = self.walk_some(&reader, at..range.end, STEPS, visitor);
-            trace::emit(Group::Walk, || Event::WalkEnd { root, at: next.map_or(range.end, |at| at).get() });
         }
     }
 }
