@@ -14,14 +14,14 @@ const TABLES: usize = 64;
 /// Far enough apart for a table of its own, on every machine, in every layout.
 const STRIDE: usize = 32 << 20;
 
-/// Anchor number `n` has `2 * n + 2` pages, of which every other one is touched; behind it lies a page that
-/// nobody may use, so that no two are neighbours.
+/// Anchor number `n` has `2 * n + 2` pages, of which every other one is touched. Before it and behind the
+/// last lies a page that nobody may use, so that no anchor has a neighbour to grow together with.
 fn pages(n: usize) -> usize {
     2 * n + 2
 }
 
 fn anchors_of(start: u64) -> Vec<Anchor> {
-    let mut at = start;
+    let mut at = start + page() as u64;
     (0..ANCHORS)
         .map(|n| {
             let end = at + (pages(n) * page()) as u64;
@@ -76,8 +76,9 @@ fn report(result: io::Result<()>) -> i32 {
 fn write(board: &Board) -> io::Result<()> {
     stay_on(0)?;
     let total: usize = (0..ANCHORS).map(|n| (pages(n) + 1) * page()).sum();
-    let memory = Map::private(total)?;
-    let mut at = 0;
+    let memory = Map::private(total + page())?;
+    memory.forbid(0, page())?;
+    let mut at = page();
     for n in 0..ANCHORS {
         (0..pages(n)).step_by(2).for_each(|k| memory.touch(at + k * page()));
         at += pages(n) * page();
