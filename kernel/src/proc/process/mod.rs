@@ -5,7 +5,7 @@
 //! * [`tree`]: the lock over families and groups; [`table`]: all tasks by number; [`pid`]: the numbers.
 //! * [`group`]: process groups and sessions; [`job`]: what a terminal asks about them.
 //! * [`creds`], [`limits`]: what a process may.
-//! * [`signal`]: signals.
+//! * [`signal`]: signals. [`futex`], [`timers`], [`wait`]: what their names say.
 //!
 //! # Who keeps what alive
 //! A process is kept by its tasks, by the list of its parent's children until it has been waited for,

@@ -37,7 +37,7 @@ pub(super) fn remove(tree: &mut Tree, task: &Task) -> Option<Arc<Task>> {
 }
 
 /// The task of that number.
-pub(super) fn get<'a>(tree: &'a Tree, tid: u32) -> Option<&'a Task> {
+pub(super) fn get(tree: &Tree, tid: u32) -> Option<&Task> {
     TABLE.get(tree)[bucket(tid)].iter().find(|task| task.tid() == tid)
 }
 

@@ -51,6 +51,12 @@ pub struct Timers {
     counting: [(AtomicU64, AtomicU64); 2],
 }
 
+impl Default for Timers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Timers {
     /// None runs.
     pub const fn new() -> Self {
@@ -185,14 +191,17 @@ fn fire() -> Option<u64> {
                 continue;
             }
             let every = timers.every.load(Ordering::Relaxed);
-            due = if every == 0 {
-                timers.due.store(0, Ordering::Relaxed);
-                place.remove()
-            } else {
+            due = match (now - at).checked_div(every) {
+                None => {
+                    timers.due.store(0, Ordering::Relaxed);
+                    place.remove()
+                }
                 // On the old beat, but not in the past.
-                let missed = (now - at) / every + 1;
-                timers.due.store(at.saturating_add(every.saturating_mul(missed)), Ordering::Relaxed);
-                place.as_cursor().clone_pointer()
+                Some(missed) => {
+                    let next = at.saturating_add(every.saturating_mul(missed + 1));
+                    timers.due.store(next, Ordering::Relaxed);
+                    place.as_cursor().clone_pointer()
+                }
             };
             break;
         }

@@ -43,7 +43,6 @@ impl<T> Guarded<T> {
         unsafe { &*self.0.get() }
     }
     /// To change.
-    #[expect(clippy::mut_from_ref, reason = "the borrow of the tree is the exclusive one")]
     pub fn get_mut<'a>(&'a self, _tree: &'a mut Tree) -> &'a mut T {
         // SAFETY: the lock is held, and no other reference to any such value lives: it would borrow
         // `Tree`, which is borrowed exclusively.

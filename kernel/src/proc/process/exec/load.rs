@@ -86,8 +86,11 @@ pub fn load(
     Err(Errno::ELOOP)
 }
 
+/// An interpreter and its argument.
+type Script<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The interpreter and its argument of a file that begins with `#!`. ENOEXEC: it names none.
-fn script(line: &[u8]) -> Result<Option<(&[u8], Option<&[u8]>)>, Errno> {
+fn script(line: &[u8]) -> Result<Option<Script<'_>>, Errno> {
     let Some(rest) = line.strip_prefix(b"#!") else { return Ok(None) };
     let end = rest.iter().position(|byte| *byte == b'\n' || *byte == 0);
     // A name that is cut off is not tried.

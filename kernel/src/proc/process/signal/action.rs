@@ -59,6 +59,12 @@ const CLASS: LockClass = LockClass::new("actions of signals", Rank::SIGNAL_ACTIO
 #[derive(Debug)]
 pub struct Actions(IrqSpinLock<[Action; SIGNALS]>);
 
+impl core::default::Default for Actions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Actions {
     /// As every program begins.
     pub const fn new() -> Self {

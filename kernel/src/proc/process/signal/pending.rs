@@ -16,6 +16,12 @@ pub struct Pending {
     queue: Vec<Info>,
 }
 
+impl Default for Pending {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Pending {
     /// None.
     pub const fn new() -> Self {

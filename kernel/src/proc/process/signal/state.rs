@@ -141,7 +141,6 @@ impl<T> Owned<T> {
         unsafe { &*self.value.get() }
     }
     /// To change.
-    #[expect(clippy::mut_from_ref, reason = "the borrow of the signals is the exclusive one")]
     pub fn get_mut<'a>(&'a self, signals: &'a mut Signals) -> &'a mut T {
         assert!(signals.key == self.key, "the lock of another process");
         // SAFETY: the lock is held, and no other reference to such a value lives: it would borrow
