@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What may be named although it lies above, and why. Each is a pure value or a table of hooks.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("addr", "arch/PAGE_", "a frame's size is the machine's"),
+    ("syscall/misc", "exit", "reboot(2) is the end of a run"),
     ("cpus", "arch/MAX_CPUS", "so is the number of CPUs"),
     ("arch/hosted", "sync/context", "a test's thread begins anywhere: it gets a context by itself"),
 ];
