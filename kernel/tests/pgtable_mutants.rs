@@ -113,7 +113,7 @@ const MUTANTS: &[Mutant] = &[
         "!self.any(|used, _| used)",
         By::Harm,
         "frag::explore",
-        "H3: given back while a fragment is live or pending",
+        "H1: two CPUs owe something for one page",
     ),
     mutant(
         "an empty page is kept for reuse",
