@@ -56,8 +56,12 @@ struct Stretch {
 
 impl Stretch {
     const fn new() -> Self {
-        const NOWHERE: AtomicPtr<Location<'static>> = AtomicPtr::new(core::ptr::null_mut());
-        Self { since: AtomicU64::new(0), began_at: NOWHERE, longest: AtomicU64::new(0), longest_at: NOWHERE }
+        Self {
+            since: AtomicU64::new(0),
+            began_at: AtomicPtr::new(core::ptr::null_mut()),
+            longest: AtomicU64::new(0),
+            longest_at: AtomicPtr::new(core::ptr::null_mut()),
+        }
     }
 }
 

@@ -250,7 +250,7 @@ fn current_cpus() -> CpuSet {
 
 /// A new task's thread begins: it goes on as its program.
 fn begin(ctx: &mut MaySleep, task: Arc<Task>, mut frame: TrapFrame, set_tid: u64) {
-    crate::sync::context::current().set_id(task.tid() as u32);
+    crate::sync::context::current().set_id(task.tid());
     // The thread's own reference; `exit_thread` takes it back.
     let task = Arc::into_raw(task);
     if set_tid != 0 {
