@@ -99,7 +99,7 @@ extern "C" fn ppc64_trap(frame: &mut TrapFrame) {
 
 fn from_kernel(frame: &mut TrapFrame) {
     match frame.vector() {
-        DECREMENTER => maskable(frame, |frame| timer::interrupt(frame)),
+        DECREMENTER => maskable(frame, timer::interrupt),
         HYPERVISOR_DOORBELL => maskable(frame, doorbell),
         EXTERNAL if platform::get() == Platform::Pseries => maskable(frame, external),
         SYSTEM_RESET => reset(frame),
@@ -113,7 +113,7 @@ fn from_program(frame: &mut TrapFrame) {
     let Some(handlers) = handlers::get() else { fatal(frame) };
     match frame.vector() {
         SYSTEM_CALL => (handlers.syscall)(frame),
-        DECREMENTER => maskable(frame, |frame| timer::interrupt(frame)),
+        DECREMENTER => maskable(frame, timer::interrupt),
         HYPERVISOR_DOORBELL => maskable(frame, doorbell),
         EXTERNAL if platform::get() == Platform::Pseries => maskable(frame, external),
         SYSTEM_RESET => reset(frame),
