@@ -4,6 +4,5 @@ use fallow::error::Errno;
 use fallow::mm::vma::{Guard, Head, Vma, VmaSet, memory};
 use fallow::sync::MaySleep;
 
-#[expect(clippy::expect_used, reason = "tests stop where the test is wrong")]
 #[path = "../src/mm/vma/tests.rs"]
 mod tests;

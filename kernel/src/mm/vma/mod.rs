@@ -40,7 +40,6 @@ mod block;
 mod draft;
 pub mod memory;
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "tests stop where the test is wrong")]
 mod tests;
 mod view;
 

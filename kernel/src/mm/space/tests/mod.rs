@@ -1,6 +1,5 @@
 //! A small kernel around the address spaces of a test: frames and caches of its own, a machine, real grace
 //! periods, and an object to map.
-#![expect(clippy::expect_used, reason = "tests stop where the test is wrong")]
 
 mod cases;
 mod model;

@@ -72,7 +72,9 @@ fn look(mm: &Mm, ctx: &MaySleep, page: u64, stop: &AtomicBool) {
             let (start, last) = (va(area.range.start.max(at.get())), va(area.range.end));
             let mut next = Some(start);
             while let Some(from) = next {
-                next = mm.walk(ctx, from..last, &mut |_, page| drop(mm.page_use(&page)));
+                next = mm.walk(ctx, from..last, &mut |_, page| {
+                    let _ = mm.page_use(&page);
+                });
             }
             at = last;
         }
