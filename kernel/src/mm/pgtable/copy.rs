@@ -63,9 +63,12 @@ impl<F: PagingFormat> PageTable<F> {
                                 let Some(both) = both else { continue };
                                 let stop = source.base.get().saturating_add(leaf.table_span());
                                 let stop = stop.min(range.end.get());
-                                while at.get() < stop {
+                                // When all pages of the table were seen the rest of it is empty.
+                                let mut left = both.source.most_used();
+                                while at.get() < stop && left > 0 {
                                     let index = leaf.index(at);
                                     if let Some(page) = both.source.page(index) {
+                                        left = left.saturating_sub(paging::run::<F>());
                                         let Copied { here, there } = copy(page);
                                         if here != page {
                                             flush |= both.source.set_access(self.space, index, here);
@@ -74,6 +77,7 @@ impl<F: PagingFormat> PageTable<F> {
                                     }
                                     at = VirtAddr::new(at.get() + page_bytes);
                                 }
+                                at = VirtAddr::new(stop);
                             }
                         }
                     }

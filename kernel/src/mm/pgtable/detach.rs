@@ -49,17 +49,16 @@ impl DetachedTable {
 
 impl<F: PagingFormat> PageTable<F> {
     /// Unlinks a table if it is empty, with its siblings of the same fragment if all of them are.
-    /// `None` if one is not, or if somebody else has unlinked it.
+    /// `None` if one is not, or if somebody else has unlinked it; else also whether the table above is
+    /// empty by it.
     ///
     /// Empty is decided under the locks of the table and its parent, which whoever fills an entry of
     /// either needs: no fault can refill it in between (H14), and of two that empty two parts of a
     /// group the second one, and only he, finds all of it empty (H13).
-    pub(super) fn detach(&self, at: Located<'_, F>) -> Option<DetachedTable> {
+    pub(super) fn detach(&self, at: Located<'_, F>) -> Option<(DetachedTable, bool)> {
         let packing = self.packing(at.table.level());
         let pair = at.lock_with_parent(self.memory)?;
-        if !pair.withdraw(self.space, packing.tables) {
-            return None;
-        }
+        let above_is_empty = pair.withdraw(self.space, packing.tables)?;
         let (page, index) =
             place(self.memory.page_of(at.table.addr())?, pair.first_table(packing.tables), packing)?;
         page.audit.step(index, Life::Linked, Life::Unlinked);
@@ -70,7 +69,8 @@ impl<F: PagingFormat> PageTable<F> {
         });
         self.count_tables(-1, packing);
         // SAFETY: its entries were cleared just now, under the lock: it is ours alone.
-        Some(DetachedTable { fragment: unsafe { Fragment::from_place(page, index) } })
+        let fragment = unsafe { Fragment::from_place(page, index) };
+        Some((DetachedTable { fragment }, above_is_empty))
     }
 
     /// The root, at the end of the address space.

@@ -86,6 +86,7 @@ impl<F: PagingFormat> PageTable<F> {
         }
         let root_fragment = lists[0].alloc(ctx).ok_or(Errno::ENOMEM)?;
         let root = address(&root_fragment, Packing::of::<F>(layout, 0));
+        count_anew(&root_fragment, 0);
         // SAFETY: a new fragment: ours alone.
         unsafe { clear::<F>(root, 0) };
         // SAFETY: an empty root, which stays one until the value is dropped.
@@ -187,6 +188,7 @@ impl<F: PagingFormat> PageTable<F> {
         let packing = self.packing(level);
         let fragment = self.lists[usize::from(self.list_of_level[level])].alloc(ctx)?;
         let first = address(&fragment, packing);
+        count_anew(&fragment, 0);
         for table in 0..packing.tables {
             let at = first.get() + (table * F::LEVELS[level].bytes()) as u64;
             // SAFETY: a new fragment: ours alone.
@@ -251,6 +253,14 @@ impl<F: PagingFormat> core::fmt::Debug for PageTable<F> {
 pub(super) fn address(fragment: &Fragment, packing: Packing) -> PhysAddr {
     let (page, index) = fragment.place();
     PhysAddr::new(page.block().get() + (usize::from(index) * packing.fragment_bytes()) as u64)
+}
+
+/// So many entries of a fragment that nobody sees are not empty.
+pub(super) fn count_anew(fragment: &Fragment, entries: usize) {
+    let (page, index) = fragment.place();
+    if let Some(used) = page.used(index) {
+        used.set(entries);
+    }
 }
 
 /// Makes a table of that level empty (H7: whatever it holds, in full).

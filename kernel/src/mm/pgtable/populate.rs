@@ -8,7 +8,7 @@
 //! Rejected: level by level, each linked as soon as it is allocated, as Linux does. Simpler to read,
 //! but it leaves empty directories behind when memory runs out half way.
 
-use super::page_table::address;
+use super::page_table::{address, count_anew};
 use super::scheme::Reader;
 use super::table::TableRef;
 use super::{Fragment, PageTable};
@@ -122,7 +122,7 @@ impl<F: PagingFormat> PageTable<F> {
     fn link_unseen(
         &self,
         reader: &Reader<'_>,
-        parent: &Fragment,
+        parent_fragment: &Fragment,
         child: &Fragment,
         level: usize,
         va: VirtAddr,
@@ -130,10 +130,12 @@ impl<F: PagingFormat> PageTable<F> {
         let above = level_above(level);
         let (first, tables) = self.entries_of(above, va);
         // A parent with parents: a single table, never a group.
-        let at = address(parent, self.packing(above));
+        let at = address(parent_fragment, self.packing(above));
         // SAFETY: a table of that level, and ours.
         let parent = unsafe { TableRef::<F>::new(at, above, reader) };
         let first_table = address(child, self.packing(level));
+        // Not added: what was not hung in is linked again.
+        count_anew(parent_fragment, tables);
         parent.fill_unseen(first, self.table_entries(level, first_table, tables));
     }
 }

@@ -4,7 +4,7 @@
 //! writer locks it, looks again whether the table is still linked, and gets a [`TableGuard`], the
 //! only thing that can store. Both deal in values; there is no reference into a live table.
 
-use super::frag::page::TABLE_LOCK_SECOND;
+use super::frag::page::{TABLE_LOCK_SECOND, Used};
 use super::scheme::Reader;
 use super::{Memory, PtPage, hardware, memory};
 use crate::addr::{PhysAddr, VirtAddr};
@@ -129,8 +129,8 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
         (from..self.entries()).find(|&index| matches!(self.load(index), Entry::Page(_)))
     }
 
-    /// Whether all entries are empty.
-    fn is_empty(self) -> bool {
+    /// Whether all entries are empty, by looking at each, for tables that are not counted.
+    fn looks_empty(self) -> bool {
         let empty = paging::to_memory(F::empty(self.level));
         // Relaxed: nothing is done with what an entry points to, and the lock is held.
         (0..self.entries()).all(|index| self.slot(index).load(Ordering::Relaxed) == empty)
@@ -163,7 +163,10 @@ impl<'rcu, F: PagingFormat> Located<'rcu, F> {
     pub fn lock(self, memory: &dyn Memory) -> Option<TableGuard<'rcu, F>> {
         let page = memory.page_of(self.table.addr)?;
         let lock = page.lock.lock();
-        self.is_linked().then_some(TableGuard { table: Writable(self), _lock: lock })
+        self.is_linked().then_some(TableGuard {
+            table: Writable { at: self, used: page.used_at(self.table.addr) },
+            _lock: lock,
+        })
     }
 
     fn is_linked(self) -> bool {
@@ -176,8 +179,16 @@ impl<'rcu, F: PagingFormat> Located<'rcu, F> {
     /// unlinked meanwhile, or is the root.
     pub(super) fn lock_with_parent(self, memory: &dyn Memory) -> Option<PairGuard<'rcu, F>> {
         let (parent, index) = self.parent?;
-        let locks = lock_two(memory.page_of(parent.addr)?, memory.page_of(self.table.addr)?);
-        self.is_linked().then_some(PairGuard { parent, index, at: self, _locks: locks })
+        let (above, page) = (memory.page_of(parent.addr)?, memory.page_of(self.table.addr)?);
+        let locks = lock_two(above, page);
+        self.is_linked().then_some(PairGuard {
+            parent,
+            parent_used: above.used_at(parent.addr),
+            index,
+            at: self,
+            used: page.used_at(self.table.addr),
+            _locks: locks,
+        })
     }
 }
 
@@ -205,7 +216,10 @@ pub fn lock_two(a: &'static PtPage, b: &'static PtPage) -> TwoLocks {
 ///
 /// It is found in a [`TableGuard`] or a [`BothGuards`] only.
 #[derive(Debug)]
-pub struct Writable<'rcu, F>(Located<'rcu, F>);
+pub struct Writable<'rcu, F> {
+    at: Located<'rcu, F>,
+    used: Option<&'static Used>,
+}
 
 /// A table whose lock is held, and that is still linked: with [`BothGuards`] the only thing that can
 /// store.
@@ -238,10 +252,11 @@ pub fn lock_both<'rcu, F: PagingFormat>(
     target: Located<'rcu, F>,
     memory: &dyn Memory,
 ) -> Option<BothGuards<'rcu, F>> {
-    let locks = lock_two(memory.page_of(source.table.addr)?, memory.page_of(target.table.addr)?);
+    let (one, other) = (memory.page_of(source.table.addr)?, memory.page_of(target.table.addr)?);
+    let locks = lock_two(one, other);
     (source.is_linked() && target.is_linked()).then_some(BothGuards {
-        source: Writable(source),
-        target: Writable(target),
+        source: Writable { at: source, used: one.used_at(source.table.addr) },
+        target: Writable { at: target, used: other.used_at(target.table.addr) },
         _locks: locks,
     })
 }
@@ -249,15 +264,29 @@ pub fn lock_both<'rcu, F: PagingFormat>(
 impl<F: PagingFormat> Writable<'_, F> {
     /// One entry.
     pub fn load(&self, index: usize) -> Entry {
-        self.0.table.load(index)
+        self.at.table.load(index)
+    }
+
+    /// At most so many entries of the table are not empty. (Its siblings of the same fragment are
+    /// counted with it.)
+    pub(super) fn most_used(&self) -> usize {
+        self.used.map_or(self.at.table.entries(), Used::get)
+    }
+    /// Whether the table may be empty, with its siblings; cheap. Who is about to take it away looks again.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.used.is_none_or(Used::is_empty)
     }
 
     /// Fills empty entries that lie side by side, in ascending order. A reader may see any prefix
     /// (H11); another writer sees all or none, for he needs the lock.
     pub(super) fn publish(&self, first: usize, entries: impl Iterator<Item = u64>) {
         for (index, entry) in (first..).zip(entries) {
-            let slot = self.0.table.slot(index);
-            debug_assert!(self.0.table.raw(index) == F::empty(self.0.table.level), "an entry is overwritten");
+            let slot = self.at.table.slot(index);
+            debug_assert!(
+                self.at.table.raw(index) == F::empty(self.at.table.level),
+                "an entry is overwritten"
+            );
+            self.used.inspect(|used| used.add(1));
             // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).
             slot.store(paging::to_memory(entry), Ordering::Release);
         }
@@ -292,7 +321,8 @@ impl<F: PagingFormat> Writable<'_, F> {
     /// Empties a page's entries and gives the page. CPUs must forget it before it is freed.
     pub(super) fn clear_page(&self, space: hardware::Space, index: usize) -> Option<Page> {
         let old = self.page(index)?;
-        let empty = F::empty(self.0.table.level);
+        let empty = F::empty(self.at.table.level);
+        self.used.inspect(|used| used.subtract(paging::run::<F>()));
         for part in 0..paging::run::<F>() {
             self.replace(space, index + part, empty, old.access.read);
         }
@@ -300,10 +330,11 @@ impl<F: PagingFormat> Writable<'_, F> {
     }
 
     fn replace(&self, space: hardware::Space, index: usize, entry: u64, hardware_knows: bool) {
-        let slot = self.0.table.slot(index);
+        let slot = self.at.table.slot(index);
         if hardware_knows {
-            let va =
-                VirtAddr::new(self.0.base.get() + index as u64 * F::LEVELS[self.0.table.level].entry_span());
+            let va = VirtAddr::new(
+                self.at.base.get() + index as u64 * F::LEVELS[self.at.table.level].entry_span(),
+            );
             // SAFETY: the entry that translates `va` in the space; its lock is held.
             unsafe { hardware::replace_page(space, slot, va, entry) };
         } else {
@@ -324,15 +355,21 @@ pub(super) fn run_entries<F: PagingFormat>(page: Page) -> impl Iterator<Item = u
 #[derive(Debug)]
 pub(super) struct PairGuard<'rcu, F> {
     parent: TableRef<'rcu, F>,
+    parent_used: Option<&'static Used>,
     index: usize,
     at: Located<'rcu, F>,
+    used: Option<&'static Used>,
     _locks: TwoLocks,
 }
 
 impl<F: PagingFormat> PairGuard<'_, F> {
     /// If the table and its siblings of the same fragment are all empty, takes them all out of the
-    /// parent; they fill `tables` entries. False, and nothing is changed, if one is not (H12, H14).
-    pub(super) fn withdraw(&self, space: hardware::Space, tables: usize) -> bool {
+    /// parent; they fill `tables` entries. `None`, and nothing is changed, if one is not (H12, H14);
+    /// else whether the parent is empty by it.
+    pub(super) fn withdraw(&self, space: hardware::Space, tables: usize) -> Option<bool> {
+        if !self.used.is_none_or(Used::is_empty) {
+            return None;
+        }
         let first = self.index & !(tables - 1);
         let level = &F::LEVELS[self.at.table.level];
         let base = self.at.base.get() - (self.index - first) as u64 * level.table_span();
@@ -340,9 +377,12 @@ impl<F: PagingFormat> PairGuard<'_, F> {
             addr: PhysAddr::new(self.first_table(tables).get() + (k * level.bytes()) as u64),
             ..self.at.table
         };
-        // From the last on: ranges are emptied upwards, so what is not empty yet is found at once.
-        if !(0..tables).rev().all(|k| sibling(k).is_empty()) {
-            return false;
+        if cfg!(debug_assertions) || self.used.is_none() {
+            let empty = (0..tables).all(|k| sibling(k).looks_empty());
+            debug_assert!(empty || self.used.is_none(), "a table is counted empty and is not");
+            if !empty {
+                return None;
+            }
         }
         for k in 0..tables {
             let va = VirtAddr::new(base + k as u64 * level.table_span());
@@ -352,7 +392,8 @@ impl<F: PagingFormat> PairGuard<'_, F> {
                 hardware::replace_table(space, self.parent.level, slot, va, F::empty(self.parent.level));
             }
         }
-        true
+        self.parent_used.inspect(|used| used.subtract(tables));
+        Some(self.parent_used.map_or_else(|| self.parent.looks_empty(), Used::is_empty))
     }
 
     /// Where the first table of the fragment lies.

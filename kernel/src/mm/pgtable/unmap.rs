@@ -85,17 +85,22 @@ impl<F: PagingFormat> PageTable<F> {
         let leaf = &F::LEVELS[paging::last::<F>()];
         let stop = path.end().base.get().saturating_add(leaf.table_span()).min(end.get());
         let mut at = path.va;
-        {
+        let empty = {
             let Some(guard) = path.end().lock(self.memory) else { return at };
             while at.get() < stop && !gather.is_full() {
+                if guard.most_used() == 0 {
+                    at = VirtAddr::new(stop);
+                    break;
+                }
                 if let Some(page) = guard.clear_page(self.space, leaf.index(at)) {
                     each(page);
                     gather.page(at, page.addr);
                 }
                 at = VirtAddr::new(at.get() + (1 << F::PAGE_SHIFT));
             }
-        }
-        if detach && at.get() == stop {
+            guard.may_be_empty()
+        };
+        if detach && empty && at.get() == stop {
             self.prune(path, gather);
         }
         at
@@ -103,10 +108,14 @@ impl<F: PagingFormat> PageTable<F> {
 
     /// Detaches the leaf of the path if it is empty, and then what is empty above it.
     pub(super) fn prune(&self, path: &Path<'_, F>, gather: &mut TlbGather<'_, F>) {
-        // From the leaf up: a parent that lost its last child is empty as well.
+        // From the leaf up: a parent that lost its last child is empty as well. Whoever takes the last
+        // one knows it, and only he goes on.
         for level in (1..F::LEVELS.len()).rev() {
-            let Some(table) = self.detach(path.at(level)) else { break };
+            let Some((table, above_is_empty)) = self.detach(path.at(level)) else { break };
             gather.table(table);
+            if !above_is_empty {
+                break;
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::rcu::{Deferred, HasRcuHead, RcuHead};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::{LockClass, Rank, SpinLock};
 use crate::trace::{self, Event, Group};
+use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 /// A value that the list lock of the page's owner protects.
 ///
@@ -42,6 +43,42 @@ impl<T: Copy> UnderLock<T> {
     }
 }
 
+/// How many entries of a fragment's tables are not empty.
+///
+/// It changes under the lock of the page, or by who has the fragment to himself; so it is exact for
+/// whoever holds the lock, and each step is a load and a store. (Not loom's: it has no order of its own
+/// that could be wrong.)
+#[derive(Debug, Default)]
+pub struct Used(AtomicU16);
+
+impl Used {
+    /// So many.
+    pub fn get(&self) -> usize {
+        usize::from(self.0.load(Ordering::Relaxed))
+    }
+    /// Nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.get() == 0
+    }
+    /// So many from now on.
+    pub fn set(&self, entries: usize) {
+        self.0.store(entries as u16, Ordering::Relaxed);
+    }
+    /// So many more.
+    pub fn add(&self, entries: usize) {
+        self.set(self.get() + entries);
+    }
+    /// So many less.
+    pub fn subtract(&self, entries: usize) {
+        debug_assert!(self.get() >= entries, "more entries are emptied than were filled");
+        self.set(self.get().saturating_sub(entries));
+    }
+}
+
+/// So many fragments of a page are counted: all of them where a table is large. Of 256 small tables in a
+/// page each is looked through faster than the counts would be worth in memory.
+const COUNTED: usize = 16;
+
 /// The lock of the tables in a page-table page.
 pub const TABLE_LOCK: LockClass = LockClass::new("page table", Rank::PAGE_TABLE);
 /// The same lock, taken while another one of the kind is held.
@@ -65,6 +102,9 @@ pub struct PtPage<const W: usize> {
     /// reader, and the grace period waits for him (H19).
     pub lock: SpinLock<()>,
     block: PhysAddr,
+    used: [Used; COUNTED],
+    /// The bytes of a fragment are 2 to this.
+    shift: AtomicU8,
     /// The auditor's notes; nothing in a release build.
     pub(crate) audit: Audit<W>,
 }
@@ -86,6 +126,8 @@ impl<const W: usize> PtPage<W> {
             owner: UnsafeCell::new(None),
             lock: SpinLock::new(&TABLE_LOCK, ()),
             block,
+            used: core::array::from_fn(|_| Used::default()),
+            shift: AtomicU8::new(0),
             audit: Audit::new(),
         }
     }
@@ -93,6 +135,18 @@ impl<const W: usize> PtPage<W> {
     /// Where the page begins.
     pub fn block(&self) -> PhysAddr {
         self.block
+    }
+
+    /// The count of that fragment, if it is counted.
+    pub fn used(&self, index: u16) -> Option<&Used> {
+        self.used.get(usize::from(index))
+    }
+
+    /// The count of the fragment in which that table lies, which is one of the page's.
+    pub fn used_at(&self, table: PhysAddr) -> Option<&Used> {
+        let offset = table.get().wrapping_sub(self.block.get());
+        // Relaxed: it was stored before the first fragment was handed out.
+        self.used((offset >> self.shift.load(Ordering::Relaxed)) as u16)
     }
 
     /// Where a table of the page lies. The caller holds a fragment, or is the callback.
@@ -122,6 +176,8 @@ impl<const W: usize> PtPage<W> {
     /// # Safety
     /// The page is nobody's, and the caller has it to himself.
     pub(super) unsafe fn adopt(&self, owner: Shared<Owner<W>>) {
+        let bytes = owner.fragment_bytes();
+        self.shift.store(bytes.checked_ilog2().unwrap_or(0) as u8, Ordering::Relaxed);
         // SAFETY: the caller has the page to himself.
         self.owner.with_mut(|cell| unsafe { *cell = Some(owner) });
     }
