@@ -65,7 +65,11 @@ impl<F: PagingFormat> PageTable<F> {
                                 let stop = stop.min(range.end.get());
                                 // When all pages of the table were seen the rest of it is empty.
                                 let mut left = both.source.most_used();
-                                while at.get() < stop && left > 0 {
+                                while left > 0 {
+                                    at = both.source.skip_to(at, stop);
+                                    if at.get() >= stop {
+                                        break;
+                                    }
                                     let index = leaf.index(at);
                                     if let Some(page) = both.source.page(index) {
                                         left = left.saturating_sub(paging::run::<F>());

@@ -126,7 +126,19 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
 
     /// The first entry from `from` on that is a page's.
     pub(super) fn first_page(self, from: usize) -> Option<usize> {
-        (from..self.entries()).find(|&index| matches!(self.load(index), Entry::Page(_)))
+        let mut at = self.skip_empty(from, self.entries());
+        while at < self.entries() && !matches!(self.load(at), Entry::Page(_)) {
+            at = self.skip_empty(at + 1, self.entries());
+        }
+        (at < self.entries()).then_some(at)
+    }
+
+    /// The first entry of `from..to` that is not empty, or `to`.
+    #[inline]
+    fn skip_empty(self, from: usize, to: usize) -> usize {
+        let empty = paging::to_memory(F::empty(self.level));
+        // Relaxed: whoever goes on with the entry loads it once more.
+        (from..to).find(|&index| self.slot(index).load(Ordering::Relaxed) != empty).unwrap_or(to)
     }
 
     /// Whether all entries are empty, by looking at each, for tables that are not counted.
@@ -265,6 +277,16 @@ impl<F: PagingFormat> Writable<'_, F> {
     /// One entry.
     pub fn load(&self, index: usize) -> Entry {
         self.at.table.load(index)
+    }
+
+    /// The first address of `at..stop` in this leaf table whose entry is not empty, or `stop`.
+    #[inline]
+    pub(super) fn skip_to(&self, at: VirtAddr, stop: u64) -> VirtAddr {
+        let span = F::LEVELS[self.at.table.level].entry_span();
+        let first = ((at.get() - self.at.base.get()) / span) as usize;
+        let end = ((stop - self.at.base.get()) / span) as usize;
+        let found = self.at.table.skip_empty(first, end);
+        VirtAddr::new(self.at.base.get() + found as u64 * span)
     }
 
     /// At most so many entries of the table are not empty. (Its siblings of the same fragment are

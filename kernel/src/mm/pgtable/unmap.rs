@@ -92,6 +92,10 @@ impl<F: PagingFormat> PageTable<F> {
                     at = VirtAddr::new(stop);
                     break;
                 }
+                at = guard.skip_to(at, stop);
+                if at.get() >= stop {
+                    break;
+                }
                 if let Some(page) = guard.clear_page(self.space, leaf.index(at)) {
                     each(page);
                     gather.page(at, page.addr);
