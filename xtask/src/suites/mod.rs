@@ -6,6 +6,7 @@
 
 mod clock;
 mod damage;
+mod demo;
 mod endings;
 mod host;
 mod inputs;
@@ -144,6 +145,7 @@ fn plan(options: &Test) -> Vec<Suite> {
     all.extend(typing::suites());
     all.extend(matrix::suites(options.long));
     all.extend(programs::suites(options));
+    all.extend(demo::suites(options));
     all.extend(shell::suites(options));
     all.extend(clock::suites());
     if options.oracle {
