@@ -257,7 +257,7 @@ pub fn interrupted() {
 fn answer(cpu: usize, depth: u32) {
     let (kernel, task) = (RCU.env(), current());
     kernel.asked.fetch_and(!(1 << cpu), Ordering::Relaxed);
-    *kernel.answer.lock() = Some((TaskName::new(task.name()), depth));
+    *kernel.answer.lock() = Some((task.name(), depth));
     log::error!(
         target: "rcu",
         "stall: CPU {cpu} runs task {}, {depth} read sections deep, preemption {} deep",

@@ -14,7 +14,7 @@ use super::rank::{HeldLocks, LockClass};
 use crate::arch::current::cpu;
 use core::marker::PhantomData;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 /// A depth: how often something was entered and not left.
 ///
@@ -84,6 +84,38 @@ impl TaskName {
     }
 }
 
+impl TaskName {
+    /// The name in two words, which can be stored and loaded each by itself.
+    pub const fn to_words(self) -> [u64; 2] {
+        let mut words = [0; 2];
+        let mut i = 0;
+        while i < self.len as usize {
+            words[i / 8] |= (self.bytes[i] as u64) << (56 - i % 8 * 8);
+            i += 1;
+        }
+        words
+    }
+    /// The same back. Halves of two names give one that nobody had, and no harm.
+    pub fn from_words([first, second]: [u64; 2]) -> Self {
+        let bytes = (u128::from(first) << 64 | u128::from(second)).to_be_bytes();
+        let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(Self::MAX);
+        Self::new(core::str::from_utf8(&bytes[..length]).unwrap_or("?"))
+    }
+}
+
+impl core::ops::Deref for TaskName {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl core::fmt::Display for TaskName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl core::fmt::Debug for TaskName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(self.as_str())
@@ -107,7 +139,9 @@ pub struct TaskContext {
     /// Its number among processes; 0 for the kernel's own.
     id: AtomicU32,
     pub(super) held: HeldLocks,
-    name: TaskName,
+    /// A program that executes another one is called by that one's name. Two words: see
+    /// [`TaskName::to_words`].
+    name: [AtomicU64; 2],
 }
 
 impl TaskContext {
@@ -121,7 +155,10 @@ impl TaskContext {
             need_resched: AtomicBool::new(false),
             id: AtomicU32::new(0),
             held: HeldLocks::new(),
-            name: TaskName::new(name),
+            name: {
+                let [first, second] = TaskName::new(name).to_words();
+                [AtomicU64::new(first), AtomicU64::new(second)]
+            },
         }
     }
     /// A context that begins life as the holder of an interrupt-safe lock: a new thread's, which
@@ -132,12 +169,14 @@ impl TaskContext {
         context
     }
     /// The task's name.
-    pub fn name(&self) -> &str {
-        self.name.as_str()
+    pub fn name(&self) -> TaskName {
+        TaskName::from_words(self.name.each_ref().map(|word| word.load(Ordering::Relaxed)))
     }
-    /// The same, by value.
-    pub fn task_name(&self) -> TaskName {
-        self.name
+    /// Gives it another name. By the task itself; who looks just then may see half of each.
+    pub fn set_name(&self, name: TaskName) {
+        for (place, word) in self.name.iter().zip(name.to_words()) {
+            place.store(word, Ordering::Relaxed);
+        }
     }
     /// Its number among processes (Linux' TID); 0 for the kernel's own.
     pub fn id(&self) -> u32 {
@@ -245,6 +284,9 @@ mod tests {
         assert_eq!(TaskName::new("kworker").as_str(), "kworker");
         assert_eq!(TaskName::new("0123456789abcdef").as_str(), "0123456789abcde");
         assert_eq!(TaskName::new("0123456789abcd\u{e9}").as_str(), "0123456789abcd");
+        for name in ["", "sh", "12345678", "123456789", "0123456789abcde"] {
+            assert_eq!(TaskName::from_words(TaskName::new(name).to_words()).as_str(), name);
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Ring {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (kind, a, b) = record.event.to_words();
         let who = u64::from(kind) << 40 | u64::from(record.cpu) << 32 | u64::from(record.task);
-        let [first, second] = pack(&record.name);
+        let [first, second] = record.name.to_words();
         memory[number % memory.len()].write(number as u64, [record.at, who, a, b, first, second]);
     }
 
@@ -156,30 +156,19 @@ impl Ring {
         let slot = memory.get(number % memory.len().max(1))?;
         let [at, who, a, b, first, second] = slot.read(number as u64)?;
         let event = Event::from_words(((who >> 40) as u8, a, b))?;
-        Some(Record { at, cpu: (who >> 32) as u8, task: who as u32, name: unpack([first, second]), event })
+        Some(Record {
+            at,
+            cpu: (who >> 32) as u8,
+            task: who as u32,
+            name: TaskName::from_words([first, second]),
+            event,
+        })
     }
 
     /// Forgets the events so far.
     pub(super) fn clear(&self) {
         self.first.store(self.next.load(Ordering::Relaxed), Ordering::Relaxed);
     }
-}
-
-#[cfg(not(loom))]
-fn pack(name: &TaskName) -> [u64; 2] {
-    let mut bytes = [0; 16];
-    let text = name.as_str().as_bytes();
-    bytes[..text.len()].copy_from_slice(text);
-    let number = u128::from_be_bytes(bytes);
-    [(number >> 64) as u64, number as u64]
-}
-
-#[cfg(not(loom))]
-fn unpack([first, second]: [u64; 2]) -> TaskName {
-    let bytes = (u128::from(first) << 64 | u128::from(second)).to_be_bytes();
-    let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    // Never the default: `pack` wrote a name.
-    TaskName::new(core::str::from_utf8(&bytes[..length]).unwrap_or_default())
 }
 
 #[cfg(all(test, not(loom)))]

@@ -29,13 +29,7 @@ fn note(event: Event) {
     let cpu = cpu::id();
     if let Some(ring) = RINGS.get(cpu) {
         let task = current();
-        ring.write(Record {
-            at: timer::now(),
-            cpu: cpu as u8,
-            task: task.id(),
-            name: task.task_name(),
-            event,
-        });
+        ring.write(Record { at: timer::now(), cpu: cpu as u8, task: task.id(), name: task.name(), event });
     }
 }
 

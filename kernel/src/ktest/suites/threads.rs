@@ -37,7 +37,7 @@ fn spawn_and_join(case: &mut Case<'_>) -> Outcome {
     let theirs = Arc::clone(&value);
     let thread = Spawn::new("child").spawn(move |_| theirs.store(42, Ordering::Relaxed));
     let Ok(thread) = thread else { skip!("no memory for a stack") };
-    check_eq!(thread.thread().name(), "child");
+    check_eq!(&*thread.thread().name(), "child");
     thread.join(case.ctx);
     check_eq!(value.load(Ordering::Relaxed), 42);
     check_eq!(Arc::strong_count(&value), 1, "the closure was dropped");

@@ -92,15 +92,8 @@ fn stop(at: VirtAddr, table: PhysAddr, page: impl FnOnce() -> PhysAddr) -> bool 
     }
     let since = timer::now();
     let deadline = since.saturating_add(LIMIT.load(Ordering::Relaxed));
-    let parked = Parked {
-        task: number,
-        name: task.task_name(),
-        cpu: cpu::id(),
-        table,
-        page: page(),
-        since,
-        until: None,
-    };
+    let parked =
+        Parked { task: number, name: task.name(), cpu: cpu::id(), table, page: page(), since, until: None };
     *LAST.lock() = Some(parked);
     while !LET_GO.load(Ordering::Relaxed) && timer::now() < deadline {
         cpu::relax();

@@ -81,7 +81,7 @@ impl RunQueue {
     }
 
     pub(super) fn current_name(&self) -> Option<TaskName> {
-        self.current.as_ref().map(|thread| TaskName::new(thread.name()))
+        self.current.as_ref().map(|thread| thread.name())
     }
 
     /// The running thread has nothing to do, or will leave as soon as it may.

@@ -25,7 +25,7 @@ use crate::arch::current::cpu;
 use crate::cpus::{AtomicCpuSet, CpuSet};
 use crate::mm::frame::Frame;
 use crate::sync::Completion;
-use crate::sync::context::TaskContext;
+use crate::sync::context::{TaskContext, TaskName};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -123,7 +123,7 @@ impl Thread {
         &self.context
     }
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> TaskName {
         self.context.name()
     }
     /// Its priority; it never changes.

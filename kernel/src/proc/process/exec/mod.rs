@@ -82,6 +82,7 @@ fn replace(ctx: &mut MaySleep, task: &Current, frame: &mut TrapFrame, loaded: &L
         task.set_creds(creds);
     }
     process.set_name(loaded.name);
+    crate::sync::context::current().set_name(loaded.name);
     process.set_executable(Some(Arc::clone(&loaded.file)));
     process.trampoline.store(loaded.trampoline, Ordering::Relaxed);
     process.set_space(Some(loaded.space.clone()));

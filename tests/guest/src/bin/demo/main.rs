@@ -43,6 +43,8 @@ fn main() {
             None => Err(usage()),
         },
         ["uaf"] => uaf::run(),
+        // What it executes itself as.
+        ["uaf-on-one-cpu"] => uaf::on_one_cpu(),
         ["layouts"] => layouts::run(),
         [] | ["help" | "-h" | "--help"] => {
             print!("{HELP}");

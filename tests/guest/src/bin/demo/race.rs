@@ -53,11 +53,14 @@ pub fn run(seconds: u64, readers: u64) -> io::Result<i32> {
         others.push(Child::play(|| report(stay_on(cpu).and_then(|()| read(board, pid, &anchors, number))))?);
     }
     let peak = watch(board, seconds)?;
+    // The readers first: until the last of them is done, all is there that they look for.
     board.stop.store(1, Relaxed);
     let mut status = 0;
-    for child in others.into_iter().chain([writer]) {
+    for child in others {
         status |= child.wait()?;
     }
+    board.stop.store(2, Relaxed);
+    status |= writer.wait()?;
     let wrong = summary(board, &before, seconds, peak)?;
     Ok(if wrong > 0 { 1 } else { status })
 }
@@ -87,7 +90,7 @@ fn write(board: &Board) -> io::Result<()> {
     }
     board.anchors.store(memory.start(), Relaxed);
     board.ready.store(1, Relaxed);
-    while !board.is_over() {
+    while board.stop.load(Relaxed) < 2 {
         let map = Map::private(TABLES * STRIDE)?;
         (0..TABLES).for_each(|n| map.touch(n * STRIDE));
         let ((), length) = time(|| drop(map));

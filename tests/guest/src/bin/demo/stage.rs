@@ -77,7 +77,7 @@ impl Drop for Map {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Board {
-    /// Not 0: the end.
+    /// 1: readers end, 2: the writer, too.
     pub stop: AtomicU32,
     /// The writer is ready.
     pub ready: AtomicU32,

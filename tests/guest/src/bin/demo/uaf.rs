@@ -4,6 +4,7 @@ use super::kernel::{ask, choice, tell};
 use super::smaps;
 use super::stage::{Board, Child, Map, cpus, page, stay_on};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,14 @@ pub fn run() -> io::Result<i32> {
     if cpus() < 2 {
         return Err(io::Error::other("a reader on a CPU of its own needs two; boot with --cpus 2"));
     }
-    println!("uaf: free={} layout={}", choice("free")?, choice("layout")?);
-    // Before the reader is there: this process has never run on CPU 1.
+    // An address space is new with `exec`: this one will never have been on CPU 1.
     stay_on(0)?;
+    Err(std::process::Command::new("/proc/self/exe").arg("uaf-on-one-cpu").exec())
+}
+
+/// The rest, in an address space that CPU 0 alone has seen.
+pub fn on_one_cpu() -> io::Result<i32> {
+    println!("uaf: free={} layout={}", choice("free")?, choice("layout")?);
     let board = Board::new()?;
     // A table of its own, in every layout.
     let map = Map::private(3 * TABLE)?;
