@@ -8,9 +8,12 @@ use crate::machine::{Guest, Machine};
 use crate::options::Test;
 use crate::progress::Task;
 
-/// One suite a machine.
+/// One suite a machine, in the long run: the whole session takes its time.
 pub fn suites(options: &Test) -> Vec<Suite> {
     let mut all = Vec::new();
+    if !options.long && !options.oracle {
+        return all;
+    }
     for &system in System::wanted(options) {
         for machine in MACHINES {
             let name = format!("{} {} shell", system.prefix(), machine.name());

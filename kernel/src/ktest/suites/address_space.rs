@@ -400,7 +400,9 @@ fn costs(ctx: &mut MaySleep) -> Outcome {
         Ok(time)
     })?;
     for _ in 0..4 {
-        good(mm.map(ctx, MapRequest::anonymous(TABLES * span, Access::RW).at(va(free))))?;
+        // More than the least memory there may be, of which a page for each table is touched.
+        let request = MapRequest::anonymous(TABLES * span, Access::RW).at(va(free));
+        good(mm.map(ctx, request.with(MapFlags::NORESERVE)))?;
         for n in 0..TABLES {
             check_eq!(mm.fault(ctx, va(free + n * span), AccessKind::Write), Ok(()));
         }

@@ -9,7 +9,7 @@ use super::{Failure, Suite, Test};
 /// Seconds a test may take; the emulated machine of a busy host is slow.
 const LIMIT: u32 = 60;
 /// How often a test is repeated that seems to leak.
-const REPEATS: usize = 4;
+const REPEATS: usize = 12;
 
 /// What became of a test.
 enum Result {
