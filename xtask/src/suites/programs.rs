@@ -48,8 +48,8 @@ pub fn suites(options: &Test) -> Vec<Suite> {
         for machine in MACHINES {
             let name = |what: &str| format!("{} {} {what}", system.prefix(), machine.name());
             // One boot in the short run: the whole of it is to stay under 20 minutes.
-            let counts: &[usize] = if options.long { &[1, 2, 4] } else { &[2] };
-            for &cpus in counts {
+            let counts: &[u32] = if options.long { &[1, 2, 4] } else { &[2] };
+            for cpus in counts.iter().copied() {
                 let guest = Guest { cpus, ..Guest::new(machine) };
                 let suite = Suite::new(name(&format!("{cpus} CPU")), move |context, task, tally| {
                     guest_tests(system, guest, context, task, tally)
