@@ -20,7 +20,8 @@ pub fn run() -> io::Result<i32> {
     }
     // An address space is new with `exec`: this one will never have been on CPU 1.
     stay_on(0)?;
-    Err(std::process::Command::new("/proc/self/exe").arg("uaf-on-one-cpu").exec())
+    // By its path: the name that the kernel gives it is the last part.
+    Err(std::process::Command::new(std::env::current_exe()?).arg("uaf-on-one-cpu").exec())
 }
 
 /// The rest, in an address space that CPU 0 alone has seen.
