@@ -195,6 +195,7 @@ const _: unsafe fn(VirtAddr, *const u8, usize) -> Result<(), Fault> = current::u
 // abi: how calls are made.
 const _: super::abi::CloneOrder = current::abi::CLONE;
 const _: u32 = current::abi::SIGRETURN;
+const _: u32 = current::abi::UGETRLIMIT;
 const _: bool = current::abi::MMAP_BY_POINTER;
 const _: &str = current::abi::MACHINE;
 

@@ -286,6 +286,7 @@ pub(super) const CALLS: &[Row] = &[
     (nr::__NR_getrandom, getrandom),
     (nr::__NR_prlimit64, prlimit64),
     (nr::__NR_getrlimit, getrlimit),
+    (abi::UGETRLIMIT, getrlimit),
     (nr::__NR_setrlimit, setrlimit),
     (nr::__NR_getrusage, getrusage),
     (nr::__NR_prctl, do_prctl),

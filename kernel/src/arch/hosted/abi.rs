@@ -14,6 +14,8 @@ pub const MACHINE: &str = "hosted";
 pub const LLSEEK: u32 = ABSENT;
 /// `time`: seconds, nothing finer.
 pub const TIME: u32 = ABSENT;
+/// ppc64's second `getrlimit`, which does not cut limits to 31 bits.
+pub const UGETRLIMIT: u32 = ABSENT;
 /// `select` with five arguments.
 pub const SELECT: u32 = linux_raw_sys::general::__NR_select;
 /// `statfs` with the structure's size.

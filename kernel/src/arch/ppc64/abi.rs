@@ -15,6 +15,8 @@ pub const MACHINE: &str = "ppc64le";
 pub const LLSEEK: u32 = linux::__NR__llseek;
 /// `time`: seconds, nothing finer.
 pub const TIME: u32 = linux::__NR_time;
+/// ppc64's second `getrlimit`, which does not cut limits to 31 bits.
+pub const UGETRLIMIT: u32 = linux::__NR_ugetrlimit;
 /// `select` with five arguments.
 pub const SELECT: u32 = linux::__NR__newselect;
 /// `statfs` with the structure's size.

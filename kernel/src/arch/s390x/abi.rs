@@ -15,6 +15,8 @@ pub const MACHINE: &str = "s390x";
 pub const LLSEEK: u32 = ABSENT;
 /// `time`: seconds, nothing finer.
 pub const TIME: u32 = ABSENT;
+/// ppc64's second `getrlimit`, which does not cut limits to 31 bits.
+pub const UGETRLIMIT: u32 = ABSENT;
 /// `select` with five arguments.
 pub const SELECT: u32 = linux::__NR_select;
 /// `statfs` with the structure's size.
