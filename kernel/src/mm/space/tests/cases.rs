@@ -168,10 +168,10 @@ fn after_a_fork_each_has_its_own() {
         assert_ne!(mm.futex_key(ctx, va(A), false), child.futex_key(ctx, va(A), false));
         child.end_use(ctx);
         drop(child);
-        // Alone again: the page itself is used.
+        // Alone again: the page itself is used. (What the child had may still be on its way back.)
         let frames = bench.frames.counts().used[Kind::User as usize];
         store(mm, ctx, A + page, 3).expect("writable");
-        assert_eq!(bench.frames.counts().used[Kind::User as usize], frames);
+        assert!(bench.frames.counts().used[Kind::User as usize] <= frames);
         assert_eq!(load(mm, ctx, A + page), Ok(3));
     });
 }
