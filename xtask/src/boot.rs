@@ -95,8 +95,14 @@ fn programs_for(
         }
     };
     let mut contents = Contents { busybox, run: options.run.as_deref(), ..Contents::default() };
-    if interactive || options.run.as_deref().is_some_and(programs::are_named_in) {
-        contents.programs.extend(programs::all(&programs::build(arch, toolchain, progress)?));
+    let named = options.run.as_deref().is_some_and(programs::are_named_in);
+    if interactive || named {
+        match programs::build(arch, toolchain, progress) {
+            Ok(tests) => contents.programs.extend(programs::all(&tests)),
+            Err(error) if named => return Err(error),
+            // A shell without them is better than none.
+            Err(error) => progress.note(&format!("no demo: {error:#}")),
+        }
     }
     contents.terminal = interactive.then(terminal::size).flatten();
     userland::disk(&contents).map(Some)
