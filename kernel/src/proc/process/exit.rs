@@ -8,12 +8,12 @@ use super::signal::info::{CLD_EXITED, CLD_KILLED};
 use super::signal::{Ending, Info, Signal, Source, action, signal_group, signal_process};
 use super::state::Process;
 use super::task::Task;
-use super::{Current, Group, current, futex, stop, table, timers, tree};
+use super::{Current, Group, current, futex, stop, table, timers, tree, wait};
 use crate::mm::space::Mm;
 use crate::proc::sched;
 use crate::proc::thread::Thread;
-use crate::sync::MaySleep;
-use crate::sync::Once;
+use crate::sync::spin::IrqSpinGuard;
+use crate::sync::{MaySleep, Once};
 use alloc::sync::Arc;
 
 /// The process that everything descends from.
@@ -136,16 +136,9 @@ fn end_process(process: &Arc<Process>) {
         let signals = process.signals.lock();
         signals.ending.unwrap_or(signals.leader_ending)
     };
-    let (parent, signal) = {
-        let mut tree = tree::lock();
-        let family = process.family.get_mut(&mut tree);
-        family.zombie = Some(how);
-        family.change = None;
-        (family.parent.clone(), family.exit_signal)
-    };
-    if let Some(parent) = parent {
-        tell_parent(process, &parent, signal, how);
-    }
+    let mut tree = tree::lock();
+    process.family.get_mut(&mut tree).zombie = Some(how);
+    tell_parent(tree, process, how);
 }
 
 /// A leader takes its session's terminal along.
@@ -190,14 +183,14 @@ fn orphan_children(process: &Arc<Process>) {
         child.note_parent(heir.pid());
         // Whatever it was to send: init wants SIGCHLD.
         family.exit_signal = Signal::SIGCHLD.number();
-        let (zombie, signal, group) = (family.zombie, family.exit_signal, Arc::clone(&family.group));
+        let (zombie, group) = (family.zombie, Arc::clone(&family.group));
         heir.family.get_mut(&mut tree).children.push_back(Arc::clone(&child));
-        drop(tree);
         // Not the last reference: the caller has one.
         drop(old);
         match zombie {
-            Some(how) => tell_parent(&child, &heir, signal, how),
+            Some(how) => tell_parent(tree, &child, how),
             None => {
+                drop(tree);
                 if let Some(signal) = Signal::new(child.death_signal()) {
                     // The kernel's own is not refused.
                     let _ = signal_process(&child, Info::kernel(signal));
@@ -226,18 +219,22 @@ fn heir(tree: &tree::Tree, process: &Arc<Process>) -> Arc<Process> {
 }
 
 /// What a `siginfo_t` of SIGCHLD says of a child.
-pub(super) fn child_source(process: &Process, status: i32) -> Source {
+pub(super) fn child_source(tree: &tree::Tree, process: &Process, status: i32) -> Source {
     const TICK: u64 = 1_000_000_000 / super::CLOCK_TICKS;
-    let uid = process.leader().map_or(0, |leader| leader.creds().uid);
+    let uid = table::get(tree, process.pid()).map_or(0, |leader| leader.creds().uid);
     let used = process.usage();
     Source::Child { pid: process.pid(), uid, status, utime: used.user / TICK, stime: used.system / TICK }
 }
 
-/// Sends the parent its signal and wakes it; if it does not care for its children, buries the child.
-fn tell_parent(process: &Arc<Process>, parent: &Arc<Process>, signal: u32, how: Ending) {
-    let chld = Signal::new(signal);
+/// Sends the parent of a zombie its signal and wakes it; if it does not care for its children, buries
+/// the child.
+///
+/// All that the parent may see it sees at once: when its `wait` gives the child's number its signal has
+/// arrived, and of a child that it does not care for it finds only that there is none.
+fn tell_parent(mut tree: IrqSpinGuard<'_, tree::Tree>, process: &Arc<Process>, how: Ending) {
+    let Some(parent) = process.parent(&tree).map(Arc::clone) else { return };
     let mut careless = false;
-    if let Some(chld) = chld {
+    if let Some(chld) = Signal::new(process.family.get(&tree).exit_signal) {
         let action = parent.signals.lock().actions.get(chld);
         careless = chld == Signal::SIGCHLD
             && (action.handler == action::SIG_IGN || action.flags & action::flags::SA_NOCLDWAIT != 0);
@@ -246,13 +243,17 @@ fn tell_parent(process: &Arc<Process>, parent: &Arc<Process>, signal: u32, how: 
                 Ending::Exit(status) => (CLD_EXITED, i32::from(status)),
                 Ending::Signal(number) => (CLD_KILLED, number as i32),
             };
-            let info = Info { signal: chld, code, source: child_source(process, status) };
+            let info = Info { signal: chld, code, source: child_source(&tree, process, status) };
             // A signal of the kernel's own is not refused.
-            let _ = signal_process(parent, info);
+            let _ = signal_process(&parent, info);
         }
     }
     if careless {
-        super::wait::bury(process);
+        wait::unlink(&mut tree, &parent, process);
+    }
+    drop(tree);
+    if careless {
+        wait::forget(process);
     }
     parent.child_changed.wake_all();
 }

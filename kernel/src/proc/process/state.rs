@@ -24,15 +24,6 @@ const SIGNALS: LockClass = LockClass::new("signals of a process", Rank::SIGNALS)
 const NAME: LockClass = LockClass::new("name of a process", Rank::PIDS);
 const SPACE: LockClass = LockClass::new("address space of a process", Rank::new(38));
 
-/// What a child has done that its parent may wait for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change {
-    /// It has stopped, by this signal.
-    Stopped(u32),
-    /// It goes on.
-    Continued,
-}
-
 /// What was used of the machine: `rusage`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
@@ -63,8 +54,6 @@ pub(super) struct Family {
     pub group: Arc<Group>,
     /// How it ended, if it has and was not waited for.
     pub zombie: Option<Ending>,
-    /// What else the parent may wait for.
-    pub change: Option<Change>,
     /// What its parent is sent at its end; 0: nothing.
     pub exit_signal: u32,
     /// It has executed a program since it was made: its group is its own business.
@@ -150,7 +139,6 @@ impl Process {
                 children: LinkedList::new(Children::NEW),
                 group: parts.group,
                 zombie: None,
-                change: None,
                 exit_signal: parts.exit_signal,
                 has_execed: false,
                 children_used: Usage::default(),

@@ -184,6 +184,8 @@ pub struct Task {
     pub(super) pending: Owned<Pending>,
     /// The kernel's thread, from its beginning until it has nothing of a program any more.
     pub(super) thread: Owned<Option<ThreadRef>>,
+    /// Which stop of its process it waits for the end of, or waited last (`Signals::stop_turn`).
+    pub(super) parked_in: Owned<Option<u32>>,
     pub(super) table_link: LinkedListAtomicLink,
     pub(super) thread_link: LinkedListAtomicLink,
 }
@@ -214,6 +216,7 @@ impl Task {
             faults: AtomicU64::new(0),
             pending: Owned::new(key, Pending::new()),
             thread: Owned::new(key, None),
+            parked_in: Owned::new(key, None),
             table_link: LinkedListAtomicLink::new(),
             thread_link: LinkedListAtomicLink::new(),
             process: parts.process,
@@ -355,10 +358,13 @@ impl Task {
     pub fn state_letter(&self) -> char {
         let signals = self.process.signals.lock();
         let Some(thread) = self.thread.get(&signals) else { return 'Z' };
+        // Not what the scheduler says: the parent learns of the stop before the last task sleeps.
+        if signals.stop.is_some() && *self.parked_in.get(&signals) == Some(signals.stop_turn) {
+            return 'T';
+        }
         match thread.state() {
             State::Running | State::Ready => 'R',
             State::Dead => 'Z',
-            State::Blocked if signals.stop.is_some() && signals.stopped => 'T',
             State::Blocked if self.interruptible.load(Ordering::Relaxed) => 'S',
             State::Blocked => 'D',
         }

@@ -1,7 +1,7 @@
 //! Waiting for children: `wait4` and `waitid`.
 
-use super::signal::Ending;
-use super::state::{Change, Process, Usage};
+use super::signal::{Change, Ending};
+use super::state::{Family, Process, Usage};
 use super::{Current, current, table, tree};
 use crate::error::Errno;
 use crate::sync::MaySleep;
@@ -106,17 +106,21 @@ fn fits(wait: &Wait, child: &Process, group: u32, exit_signal: u32) -> bool {
 }
 
 /// What has happened to it, of what is waited for. Taken, so that nobody else gets it.
-fn event(wait: &Wait, family: &mut super::state::Family) -> Option<Event> {
+fn event(wait: &Wait, child: &Process, family: &Family) -> Option<Event> {
     if let Some(ending) = family.zombie {
         // The last thread is through with it.
         return wait.ended.then_some(Event::Ended(ending));
     }
-    let (event, wanted) = match family.change? {
+    if !wait.stopped && !wait.continued {
+        return None;
+    }
+    let mut signals = child.signals.lock();
+    let (event, wanted) = match signals.change? {
         Change::Stopped(signal) => (Event::Stopped(signal), wait.stopped),
         Change::Continued => (Event::Continued, wait.continued),
     };
     if wanted && !wait.keep {
-        family.change = None;
+        signals.change = None;
     }
     wanted.then_some(event)
 }
@@ -127,10 +131,10 @@ fn look_at_children(task: &Current, wait: &Wait) -> Look {
     let mut any = false;
     let mut place = process.family.get(&tree).children.front().clone_pointer();
     while let Some(child) = place {
-        let family = child.family.get_mut(&mut tree);
+        let family = child.family.get(&tree);
         if fits(wait, &child, family.group.id(), family.exit_signal) {
             any = true;
-            if let Some(event) = event(wait, family) {
+            if let Some(event) = event(wait, &child, family) {
                 if matches!(event, Event::Ended(_)) && !wait.keep {
                     // Nobody else finds it from here on.
                     unlink(&mut tree, process, &child);
@@ -149,8 +153,8 @@ fn look_at_children(task: &Current, wait: &Wait) -> Look {
     if any { Look::NotYet } else { Look::NoChild }
 }
 
-/// Takes a child out of its parent's list.
-fn unlink(tree: &mut tree::Tree, parent: &Process, child: &Arc<Process>) {
+/// Takes a child out of its parent's list: nobody will find it to wait for.
+pub(super) fn unlink(tree: &mut tree::Tree, parent: &Process, child: &Arc<Process>) {
     let children = &mut parent.family.get_mut(tree).children;
     // SAFETY: linked, and the only list it is ever in by this link is its parent's.
     let listed = unsafe { children.cursor_mut_from_ptr(&raw const **child) }.remove();
@@ -172,25 +176,8 @@ fn take(task: &Current, child: &Arc<Process>, event: Event, keep: bool) -> Waite
     Waited { pid: child.pid(), uid, event, used }
 }
 
-/// Nobody will wait for it: it goes at once.
-pub(super) fn bury(process: &Arc<Process>) {
-    {
-        let mut tree = tree::lock();
-        if !process.sibling_link.is_linked() {
-            return;
-        }
-        let parent = process.family.get(&tree).parent.clone();
-        if let Some(parent) = parent {
-            unlink(&mut tree, &parent, process);
-            drop(tree);
-            drop(parent);
-        }
-    }
-    forget(process);
-}
-
-/// The last of an ended process: it leaves its group, its number goes.
-fn forget(process: &Arc<Process>) {
+/// The last of an ended process that is in no parent's list: it leaves its group, its number goes.
+pub(super) fn forget(process: &Arc<Process>) {
     let mut tree = tree::lock();
     let leader = table::get(&tree, process.pid()).map(core::ptr::from_ref);
     // SAFETY: in the table, whose lock is held.
@@ -209,7 +196,7 @@ fn forget(process: &Arc<Process>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proc::process::signal::{Actions, Signal};
+    use crate::proc::process::signal::{Actions, Info, Signal, signal_process};
     use crate::proc::process::{Group, Limits, Session, pid::Pid, state};
     use crate::sync::context::TaskName;
 
@@ -262,18 +249,47 @@ mod tests {
     fn a_change_is_told_once_and_an_end_until_it_is_taken() {
         let child = process(Signal::SIGCHLD.number());
         let mut tree = tree::lock();
-        let family = child.family.get_mut(&mut tree);
-        assert_eq!(event(&any(), family), None);
-        family.change = Some(Change::Stopped(19));
-        assert_eq!(event(&any(), family), None, "nobody asked for stops");
+        let event = |wait: &Wait, tree: &tree::Tree| event(wait, &child, child.family.get(tree));
+        assert_eq!(event(&any(), &tree), None);
+        child.signals.lock().change = Some(Change::Stopped(19));
+        assert_eq!(event(&any(), &tree), None, "nobody asked for stops");
         let stops = Wait { stopped: true, ..any() };
-        assert_eq!(event(&Wait { keep: true, ..stops }, family), Some(Event::Stopped(19)));
-        assert_eq!(event(&stops, family), Some(Event::Stopped(19)));
-        assert_eq!(event(&stops, family), None);
-        family.zombie = Some(Ending::Exit(3));
-        assert_eq!(event(&stops, family), Some(Event::Ended(Ending::Exit(3))));
+        assert_eq!(event(&Wait { keep: true, ..stops }, &tree), Some(Event::Stopped(19)));
+        assert_eq!(event(&stops, &tree), Some(Event::Stopped(19)));
+        assert_eq!(event(&stops, &tree), None);
+        child.family.get_mut(&mut tree).zombie = Some(Ending::Exit(3));
+        assert_eq!(event(&stops, &tree), Some(Event::Ended(Ending::Exit(3))));
         let continues = Wait { ended: false, continued: true, ..any() };
-        assert_eq!(event(&continues, family), None, "it will never continue");
+        assert_eq!(event(&continues, &tree), None, "it will never continue");
         drop(tree);
+    }
+
+    #[test]
+    fn a_stop_that_was_taken_back_is_not_told() {
+        let child = process(Signal::SIGCHLD.number());
+        let stops = Wait { stopped: true, continued: true, ..any() };
+        let look = || {
+            let tree = tree::lock();
+            event(&stops, &child, child.family.get(&tree))
+        };
+        let stop = || {
+            let mut signals = child.signals.lock();
+            (signals.live, signals.stop, signals.parked) = (2, Some(Signal::SIGTSTP), 1);
+            assert!(!signals.note_stopped(), "one of two");
+            signals.parked = 2;
+            assert!(signals.note_stopped());
+            assert!(!signals.note_stopped(), "once");
+        };
+        let info = |signal| Info { signal, ..Info::kernel(signal) };
+        stop();
+        assert_eq!(look(), Some(Event::Stopped(Signal::SIGTSTP.number())));
+        signal_process(&child, info(Signal::SIGCONT)).expect("a signal");
+        assert_eq!(look(), Some(Event::Continued));
+        stop();
+        signal_process(&child, info(Signal::SIGCONT)).expect("a signal");
+        assert_eq!(look(), Some(Event::Continued), "not the stop, which is over");
+        stop();
+        signal_process(&child, info(Signal::SIGKILL)).expect("a signal");
+        assert_eq!(look(), None, "it ends, and has not yet");
     }
 }

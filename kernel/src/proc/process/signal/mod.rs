@@ -27,5 +27,5 @@ pub use info::{Info, Source};
 pub use number::{Default, SigSet, Signal};
 pub use pending::Pending;
 pub use send::{force, signal_group, signal_process, signal_task};
-pub use state::Ending;
+pub use state::{Change, Ending};
 pub(super) use state::{Owned, Signals};

@@ -3,7 +3,7 @@
 use super::super::state::Process;
 use super::super::task::{Task, attention};
 use super::super::{limits::Resource, table, tree};
-use super::{Ending, Info, SigSet, Signal, Signals};
+use super::{Change, Ending, Info, SigSet, Signal, Signals};
 use crate::error::Errno;
 
 /// Sends a signal to a process: to any of its tasks that does not block it. In any context, also in an
@@ -119,6 +119,7 @@ fn go_on(signals: &mut Signals) {
     signals.stop_taken = false;
     if signals.stop.is_some() {
         signals.continued = signals.end_stop();
+        signals.change = signals.continued.then_some(Change::Continued);
         signals.poke_all(attention::PROCESS);
     }
 }

@@ -28,6 +28,15 @@ impl Ending {
     }
 }
 
+/// What a process has done that its parent may wait for, beside its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It has stopped, by this signal.
+    Stopped(u32),
+    /// It goes on.
+    Continued,
+}
+
 /// What the lock protects, beside the [`Owned`] cells of the process's tasks.
 pub struct Signals {
     /// Whose this is.
@@ -50,8 +59,11 @@ pub struct Signals {
     pub stop_turn: u32,
     /// How many of them wait for the end of that.
     pub parked: u32,
-    /// They all do, and the parent was told.
+    /// They all do.
     pub stopped: bool,
+    /// What the parent may wait for: true whenever it is seen, since what makes it true or false is
+    /// under this lock too.
+    pub change: Option<Change>,
     /// A signal that stops was taken, and no SIGCONT came since.
     pub stop_taken: bool,
     /// It was stopped and goes on, and the parent was not told.
@@ -74,6 +86,7 @@ impl Signals {
             stop_turn: 0,
             parked: 0,
             stopped: false,
+            change: None,
             stop_taken: false,
             continued: false,
             leader_ending: Ending::Exit(0),
@@ -92,12 +105,19 @@ impl Signals {
         self.stop = None;
         self.stop_turn = self.stop_turn.wrapping_add(1);
         self.parked = 0;
+        self.change = None;
         core::mem::take(&mut self.stopped)
     }
 
-    /// Whether all tasks have stopped now, and had not before.
-    pub fn is_last_to_stop(&mut self) -> bool {
-        self.parked == self.live && !core::mem::replace(&mut self.stopped, true)
+    /// The process has stopped if all its tasks have. Says whether it has now, and had not before.
+    pub fn note_stopped(&mut self) -> bool {
+        let Some(signal) = self.stop else { return false };
+        if self.live == 0 || self.parked != self.live || self.stopped {
+            return false;
+        }
+        self.stopped = true;
+        self.change = Some(Change::Stopped(signal.number()));
+        true
     }
 
     /// Makes all tasks look.
