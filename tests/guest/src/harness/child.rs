@@ -127,7 +127,7 @@ impl Child {
     /// Waits until its state in /proc is this letter.
     #[track_caller]
     pub fn reaches(self, state: char) -> Outcome {
-        for _ in 0..2000 {
+        for _ in 0..15_000 {
             if state_of(self.0) == Some(state) {
                 return Ok(());
             }

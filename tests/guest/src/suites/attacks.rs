@@ -377,7 +377,9 @@ fn random_machine_code() -> Outcome {
 }
 
 fn a_fork_bomb_is_bounded() -> Outcome {
+    // In a group of its own, which it is in before it goes on: its last line kills all of it.
     let child = fork(|| {
+        sys!(setpgid(0, 0));
         let limit = libc::rlimit { rlim_cur: 30, rlim_max: 30 };
         sys!(setrlimit(libc::RLIMIT_NPROC, &limit));
         sys!(setgid(1001));
@@ -402,9 +404,13 @@ fn a_fork_bomb_is_bounded() -> Outcome {
         sys!(kill(0, libc::SIGKILL));
         Ok(())
     })?;
-    // In a group of its own: the last line kills all of it.
-    sys!(setpgid(child.0, child.0));
-    child.ends(Status::Killed(libc::SIGKILL))
+    child.ends(Status::Killed(libc::SIGKILL))?;
+    // Its children count as the user's until their new parent has waited for them.
+    // SAFETY: signal 0 only asks.
+    while unsafe { libc::kill(-child.0, 0) } == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 fn memory_runs_out() -> Outcome {

@@ -4,7 +4,7 @@ use crate::harness::child::{Child, Status, fork, fork_status, state_of};
 use crate::harness::memory::Map;
 use crate::harness::{Failure, Outcome};
 use crate::{check, equal, fails, raw, raw_fails, sys, tests};
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 tests![
     a_child_is_a_copy,
@@ -15,6 +15,7 @@ tests![
     any_child_and_groups,
     waitid_tells_and_may_leave,
     stops_and_continues_are_told,
+    the_signal_is_there_when_wait_tells,
     a_zombie_until_waited_for,
     orphans_get_a_new_parent,
     ignored_children_leave_nothing,
@@ -137,7 +138,8 @@ fn waitid_tells_and_may_leave() -> Outcome {
 
 fn stops_and_continues_are_told() -> Outcome {
     let child = sleeper()?;
-    for signal in [libc::SIGSTOP, libc::SIGTSTP] {
+    // Often: the state is right at once, not soon after.
+    for signal in [libc::SIGSTOP, libc::SIGTSTP].repeat(10) {
         child.kill(signal)?;
         equal!(child.wait_for(libc::WUNTRACED)?, Status::Stopped(signal));
         equal!(state_of(child.0), Some('T'));
@@ -159,6 +161,24 @@ fn stops_and_continues_are_told() -> Outcome {
     equal!(child.wait_for(libc::WUNTRACED)?, Status::Stopped(libc::SIGSTOP));
     child.kill(libc::SIGKILL)?;
     child.ends(Status::Killed(libc::SIGKILL))
+}
+
+extern "C" fn count_child(_: i32) {
+    CHILDREN.fetch_add(1, SeqCst);
+}
+
+static CHILDREN: AtomicU32 = AtomicU32::new(0);
+
+fn the_signal_is_there_when_wait_tells() -> Outcome {
+    // SAFETY: the handler may run at any time.
+    unsafe { libc::signal(libc::SIGCHLD, count_child as *const () as usize) };
+    for round in 1..=20 {
+        let child = fork(|| Ok(()))?;
+        // Without sleeping: the signal alone ends no wait here.
+        while sys!(waitpid(child.0, std::ptr::null_mut(), libc::WNOHANG)) == 0 {}
+        equal!(CHILDREN.load(SeqCst), round);
+    }
+    Ok(())
 }
 
 fn a_zombie_until_waited_for() -> Outcome {
@@ -198,6 +218,13 @@ fn ignored_children_leave_nothing() -> Outcome {
     fork(|| Ok(()))?;
     // Waits for all of them, then there is none.
     fails!(ECHILD, waitpid(-1, std::ptr::null_mut(), 0));
+    for _ in 0..20 {
+        fork(|| Ok(()))?;
+        // Never found, whenever one looks.
+        // SAFETY: no pointer.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } == 0 {}
+        fails!(ECHILD, waitpid(-1, std::ptr::null_mut(), libc::WNOHANG));
+    }
     Ok(())
 }
 

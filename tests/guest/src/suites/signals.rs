@@ -191,13 +191,14 @@ fn the_mask_of_an_action() -> Outcome {
     Ok(())
 }
 
-/// A child that sends a signal every 20 ms until it is killed.
-fn pester(signal: i32) -> Result<Child, Failure> {
+/// A child that sends a signal every 20 ms until it is killed, and counts them in `sent`.
+fn pester(signal: i32, sent: &AtomicU32) -> Result<Child, Failure> {
     let parent = own();
     fork(|| {
         loop {
             std::thread::sleep(Duration::from_millis(20));
             sys!(kill(parent, signal));
+            sent.fetch_add(1, SeqCst);
         }
     })
 }
@@ -207,13 +208,17 @@ fn restart_or_not() -> Outcome {
     sys!(pipe(ends.as_mut_ptr()));
     let mut buffer = [0_u8; 4];
     handle(libc::SIGUSR1, 0, count)?;
-    let child = pester(libc::SIGUSR1)?;
+    let map = Map::shared(1)?;
+    let child = pester(libc::SIGUSR1, map.word(0))?;
     fails!(EINTR, read(ends[0], buffer.as_mut_ptr().cast(), 4));
     fails!(EINTR, waitpid(child.0, std::ptr::null_mut(), 0));
     handle(libc::SIGUSR1, libc::SA_RESTART, count)?;
     let before = counted();
     let writer = fork(|| {
-        std::thread::sleep(Duration::from_millis(150));
+        let already = map.word(0).load(SeqCst);
+        while map.word(0).load(SeqCst) < already + 5 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         sys!(write(ends[1], c"x".as_ptr().cast(), 1));
         Ok(())
     })?;
@@ -242,7 +247,8 @@ fn sigsuspend_waits() -> Outcome {
 
 fn pause_waits() -> Outcome {
     handle(libc::SIGUSR1, libc::SA_RESTART, count)?;
-    let child = pester(libc::SIGUSR1)?;
+    let map = Map::shared(1)?;
+    let child = pester(libc::SIGUSR1, map.word(0))?;
     fails!(EINTR, pause());
     check!(counted() >= 1);
     child.kill(libc::SIGKILL)?;
@@ -252,10 +258,12 @@ fn pause_waits() -> Outcome {
 fn alarms() -> Outcome {
     handle(libc::SIGALRM, 0, count)?;
     // The runner's own alarm is what was set before.
+    let unblocked = mask(libc::SIG_BLOCK, &[libc::SIGALRM])?;
     let left = sys!(alarm(1));
     check!((1..=60).contains(&left), "{left}");
     let since = Instant::now();
-    fails!(EINTR, pause());
+    // Blocked before it can come: between a look and a wait there may be more than a second.
+    fails!(EINTR, sigsuspend(&unblocked));
     check!(since.elapsed() >= Duration::from_millis(990), "{:?}", since.elapsed());
     equal!(counted(), 1);
     equal!(sys!(alarm(100)), 0);
@@ -346,8 +354,12 @@ fn sigchld_comes() -> Outcome {
     child.ends(Status::Killed(libc::SIGTERM))?;
     equal!((counted(), CODE.load(SeqCst)), (2, libc::CLD_KILLED));
     handle(libc::SIGCHLD, libc::SA_RESTART | libc::SA_NOCLDSTOP, count)?;
-    let child = pester(libc::SIGUSR1);
-    let child = child?;
+    let child = fork(|| {
+        loop {
+            // SAFETY: no arguments.
+            unsafe { libc::pause() };
+        }
+    })?;
     child.kill(libc::SIGSTOP)?;
     equal!(child.wait_for(libc::WUNTRACED)?, Status::Stopped(libc::SIGSTOP));
     equal!(counted(), 2);
@@ -546,7 +558,6 @@ fn a_storm_between_two() -> Outcome {
     handle(libc::SIGUSR1, libc::SA_RESTART, count)?;
     let parent = own();
     let child = fork(|| {
-        COUNT.store(0, SeqCst);
         for _ in 0..2000 {
             sys!(kill(parent, libc::SIGUSR1));
         }
@@ -557,8 +568,12 @@ fn a_storm_between_two() -> Outcome {
         check!(counted() > 0);
         Ok(())
     })?;
-    while map.word(0).load(SeqCst) != 1 {
+    // At least once: the child may be through before this process runs again.
+    loop {
         sys!(kill(child.0, libc::SIGUSR1));
+        if map.word(0).load(SeqCst) == 1 {
+            break;
+        }
     }
     map.word(0).store(2, SeqCst);
     child.succeeds()?;
