@@ -38,6 +38,10 @@ pub(super) struct RunQueue {
     high: LinkedList<Ready>,
     normal: LinkedList<Ready>,
     waiting: u32,
+    /// The running thread has used its slice up.
+    slice_over: bool,
+    /// The first of `normal` was preempted within its slice, which goes on.
+    interrupted: bool,
     sleepers: LinkedList<Sleeping>,
     /// When the running thread has used its slice up.
     pub(super) next_tick: u64,
@@ -62,6 +66,8 @@ impl RunQueue {
             high: LinkedList::new(Ready::NEW),
             normal: LinkedList::new(Ready::NEW),
             waiting: 0,
+            slice_over: false,
+            interrupted: false,
             sleepers: LinkedList::new(Sleeping::NEW),
             next_tick: u64::MAX,
             armed: u64::MAX,
@@ -123,6 +129,22 @@ impl RunQueue {
         thread.context().clear_need_resched();
     }
 
+    /// The running thread was asked to go. If its slice is not over it stays the first of its line.
+    pub(super) fn put_back_preempted(&mut self, thread: &ThreadRef) {
+        if self.slice_over || thread.priority() == Priority::Idle {
+            return self.put_back(thread);
+        }
+        thread.set_state(State::Ready);
+        if thread.priority() == Priority::High {
+            self.high.push_front(thread.clone());
+        } else {
+            self.normal.push_front(thread.clone());
+            self.interrupted = true;
+        }
+        self.set_waiting(self.waiting + 1);
+        thread.context().clear_need_resched();
+    }
+
     /// The running thread waits.
     pub(super) fn block(&mut self, thread: &ThreadRef, deadline: Option<u64>) {
         thread.set_state(State::Blocked);
@@ -161,6 +183,7 @@ impl RunQueue {
             unreachable!("a CPU without an idle thread runs");
         };
         next.set_state(State::Running);
+        self.slice_over = false;
         self.current = Some(next.clone());
         self.run_tick(idle);
         next
@@ -174,13 +197,17 @@ impl RunQueue {
         let list = if thread.priority() == Priority::High { &mut self.high } else { &mut self.normal };
         // SAFETY: linked, and this is its run queue: it is in the list of its priority.
         unsafe { list.cursor_mut_from_ptr(&raw const **thread) }.remove();
+        self.interrupted = false;
         self.set_waiting(self.waiting - 1);
         true
     }
 
     /// The first that waits, taken out.
     pub(super) fn take_ready(&mut self) -> Option<ThreadRef> {
-        let thread = self.high.pop_front().or_else(|| self.normal.pop_front())?;
+        let thread = self.high.pop_front().or_else(|| {
+            self.interrupted = false;
+            self.normal.pop_front()
+        })?;
         self.set_waiting(self.waiting - 1);
         Some(thread)
     }
@@ -188,6 +215,7 @@ impl RunQueue {
     /// The first that waits and may run on that CPU, taken out.
     pub(super) fn take_for(&mut self, cpu: usize) -> Option<ThreadRef> {
         let thread = first_for(&mut self.high, cpu).or_else(|| first_for(&mut self.normal, cpu))?;
+        self.interrupted = false;
         self.set_waiting(self.waiting - 1);
         Some(thread)
     }
@@ -219,6 +247,13 @@ impl RunQueue {
         }
         self.next_tick = u64::MAX;
         self.run_tick(self.is_idle());
+        self.slice_over = true;
+        if core::mem::take(&mut self.interrupted)
+            && let Some(thread) = self.normal.pop_front()
+        {
+            // The slice was that one's, whoever runs now.
+            self.normal.push_back(thread);
+        }
         if self.waiting > 0
             && let Some(current) = &self.current
         {

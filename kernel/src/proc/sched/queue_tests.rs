@@ -62,6 +62,44 @@ fn a_slice_ends_only_for_somebody_else() {
 }
 
 #[test]
+fn who_is_preempted_goes_on_with_its_slice() {
+    let (mut queue, _) = queue();
+    let [first, second] = [Priority::Normal, Priority::Normal].map(thread);
+    let high = thread(Priority::High);
+    queue.put(first.clone());
+    queue.put(second.clone());
+    assert!(same(&queue.take_next(), &first));
+    queue.put(high.clone());
+    queue.put_back_preempted(&first);
+    assert!(same(&queue.take_next(), &high));
+    queue.block(&high, None);
+    assert!(same(&queue.take_next(), &first), "within its slice");
+    assert!(queue.tick(queue.next_tick));
+    queue.put_back_preempted(&first);
+    assert!(same(&queue.take_next(), &second), "the slice is over");
+    queue.put_back(&second);
+    assert!(same(&queue.take_next(), &first), "it went by itself");
+    assert_eq!(queue.waiting(), 1);
+}
+
+#[test]
+fn a_slice_ends_while_somebody_else_runs() {
+    let (mut queue, _) = queue();
+    let [first, second] = [Priority::Normal, Priority::Normal].map(thread);
+    let high = thread(Priority::High);
+    queue.put(first.clone());
+    queue.put(second.clone());
+    queue.take_next();
+    queue.put(high.clone());
+    queue.put_back_preempted(&first);
+    queue.take_next();
+    assert!(queue.tick(queue.next_tick));
+    queue.block(&high, None);
+    assert!(same(&queue.take_next(), &second), "or it could go on for ever");
+    assert!(same(&queue.take_next(), &first));
+}
+
+#[test]
 fn a_leaving_cpu_runs_its_idle_thread_only() {
     let (mut queue, idle) = queue();
     queue.put(thread(Priority::High));
