@@ -58,6 +58,20 @@ impl Snapshot {
         Self { frames: used, objects, heap: heap.used(), misuses }
     }
 
+    /// Calls with each number and what it counts.
+    pub fn for_each(&self, mut visit: impl FnMut(fmt::Arguments<'_>, usize)) {
+        for (kind, &frames) in Kind::ALL.iter().zip(&self.frames) {
+            if !matches!(kind, Kind::Slab | Kind::Heap) {
+                visit(format_args!("{} frames", kind.name()), frames);
+            }
+        }
+        for &(name, count) in &self.objects {
+            visit(format_args!("objects of {name}"), count);
+        }
+        visit(format_args!("bytes of the heap"), self.heap);
+        visit(format_args!("misuses of memory"), self.misuses);
+    }
+
     /// What is more in `self` than in `earlier`, one line each; nothing if they are equal.
     pub fn report_changes(&self, earlier: &Self, mut line: impl FnMut(fmt::Arguments<'_>)) {
         for (index, kind) in Kind::ALL.iter().enumerate() {
@@ -127,6 +141,13 @@ mod tests {
             "heap: 0 bytes before, 64 after",
         ];
         assert_eq!(lines, expected);
+        let mut rows = vec![];
+        Snapshot::of(frames, heap).for_each(|name, count| rows.push(format!("{name}: {count}")));
+        for row in ["stack frames: 2", "objects of fives: 1", "bytes of the heap: 64", "misuses of memory: 0"]
+        {
+            assert!(rows.iter().any(|found| found == row), "no {row} in {rows:?}");
+        }
+        assert!(!rows.iter().any(|row| row.starts_with("slab frames")), "they are kept at hand");
         drop((frame, object));
         // SAFETY: allocated above.
         unsafe { heap.dealloc(memory, layout) };

@@ -1,5 +1,7 @@
-//! `/sys`: the CPUs, how page tables are freed, what became of them, and the ring of events.
+//! `/sys`: the CPUs, how page tables are freed, what became of them, what memory is in use, and the ring of
+//! events.
 
+mod memory;
 mod pgtable;
 mod tracing;
 
@@ -27,11 +29,14 @@ static TREE: Node = Node::Directory(&[
         "kernel",
         Node::Directory(&[
             entry("mm", Node::Directory(&[entry("pgtable", Node::Directory(&pgtable::CHOICE))])),
-            entry("debug", Node::Directory(&[entry("pgtable", Node::Directory(&pgtable::DEBUG))])),
+            entry("debug", Node::Directory(&DEBUG)),
             entry("tracing", Node::Directory(&tracing::FILES)),
         ]),
     ),
 ]);
+
+static DEBUG: [Entry; 2] =
+    [entry("memory", Node::File(memory::in_use)), entry("pgtable", Node::Directory(&pgtable::DEBUG))];
 
 static CPU: [Entry; 4] = [
     entry("online", Node::File(|_, to| line(to, sched::online_cpus()))),

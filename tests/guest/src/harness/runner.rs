@@ -8,8 +8,8 @@ use super::{Failure, Suite, Test};
 
 /// Seconds a test may take; the emulated machine of a busy host is slow.
 const LIMIT: u32 = 60;
-/// How often a test is repeated that seems to leak.
-const REPEATS: usize = 12;
+/// How often a test is run that seems to leave something behind.
+const REPEATS: usize = 3;
 
 /// What became of a test.
 enum Result {
@@ -81,21 +81,21 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Runs a test, and again if memory seems to be lost.
+/// Runs a test, and again if it seems to leave something behind.
 fn once_or_more(test: &Test) -> Result {
-    let mut lost = String::new();
+    let mut left = Vec::new();
     for _ in 0..REPEATS {
-        let before = Level::now();
+        let before = Level::settled();
         let result = once(test);
         if !matches!(result, Result::Passed) {
             return result;
         }
-        match before.map_or(Ok(()), Level::comes_back) {
-            Ok(()) => return Result::Passed,
-            Err(what) => lost = what,
+        match before.as_ref().map(Level::comes_back) {
+            None | Some(Ok(())) => return Result::Passed,
+            Some(Err(what)) => left.push(what),
         }
     }
-    Result::Failed(format!("loses memory each time it runs; {lost}"))
+    Result::Failed(format!("leaves something behind each time it runs: {}", left.join("; ")))
 }
 
 fn once(test: &Test) -> Result {
