@@ -2,7 +2,8 @@
 //!
 //! * [`format`](mod@format): what each file looks like, as pure functions.
 //! * `system`: files about the whole system. `task`: the directory of a process or thread; `text` what
-//!   its files say; `fds` its descriptors; `maps` and `pagemap` its mappings.
+//!   its files say; `fds` its descriptors; `maps` and `pagemap` its mappings; `page_tables` what
+//!   the hardware reads.
 //!
 //! Nothing is kept: an inode is made when its name is looked up. The inode of a process holds it, but
 //! not its memory; when the process has been waited for, its files answer ESRCH.
@@ -10,6 +11,7 @@
 mod fds;
 pub mod format;
 mod maps;
+mod page_tables;
 mod pagemap;
 mod system;
 mod task;

@@ -1,6 +1,6 @@
 //! The directory of a process or a thread: what is in it, and who may look.
 
-use super::{fds, maps, name_of, number, pagemap, text};
+use super::{fds, maps, name_of, number, page_tables, pagemap, text};
 use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::fs::Access;
@@ -46,7 +46,7 @@ enum What {
     Threads,
 }
 
-static FILES: [(&str, What); 27] = [
+static FILES: [(&str, What); 28] = [
     ("task", What::Threads),
     ("fd", What::Descriptors),
     ("fdinfo", What::DescriptorInfos),
@@ -60,6 +60,7 @@ static FILES: [(&str, What); 27] = [
     ("smaps", What::Pieces(maps::open_smaps)),
     ("smaps_rollup", What::Pieces(maps::open_rollup)),
     ("pagemap", What::Pieces(pagemap::open)),
+    ("page_tables", What::Pieces(page_tables::open)),
     ("limits", What::File(text::limits)),
     ("mounts", What::File(text::mounts)),
     ("mountinfo", What::File(text::mountinfo)),

@@ -4,6 +4,7 @@
 //!  populate, map, protect, unmap, remap      writers: under the lock of the table
 //!  slot, copy                                the same for page faults and for fork
 //!  walk                                      the one walker, for readers and writers
+//!  dump                                      the tables themselves, to look at
 //!  table     TableRef loads, TableGuard stores
 //!  detach -> gather -> scheme                the end of a table, in four moves
 //!  frag                                      the tables of a page, each with its own life
@@ -30,6 +31,7 @@ pub mod audit;
 mod copy;
 pub mod counters;
 pub mod detach;
+pub mod dump;
 pub mod frag;
 pub(in crate::mm) mod hardware;
 #[cfg(not(loom))]

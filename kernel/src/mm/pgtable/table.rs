@@ -181,7 +181,8 @@ impl<'rcu, F: PagingFormat> Located<'rcu, F> {
         })
     }
 
-    fn is_linked(self) -> bool {
+    /// Whether the entry above points to it.
+    pub(super) fn is_linked(self) -> bool {
         self.parent.is_none_or(|(parent, index)| {
             F::decode(parent.level, parent.raw(index)) == Entry::Table(self.table.addr)
         })

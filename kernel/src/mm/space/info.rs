@@ -6,6 +6,7 @@ use crate::addr::VirtAddr;
 use crate::arch::paging::{self, Page, PagingFormat};
 use crate::error::Errno;
 use crate::mm::pgtable::PageTable;
+use crate::mm::pgtable::dump::{Place, TableInfo};
 use crate::mm::pgtable::walk::STEPS;
 use crate::rcu::{self, RcuReadGuard};
 use crate::sync::MaySleep;
@@ -107,6 +108,28 @@ impl Mm {
         on!(self.tables, tables => {
             let reader = tables.reader(ctx);
             tables.walk_some(&reader, range, STEPS, &mut |va, page| visitor(va, page))
+        })
+    }
+
+    /// The format of the tables, their layout, and the way in which they are freed.
+    pub fn tables_kind(&self) -> (&'static str, &'static str, &'static str) {
+        const fn of<F: PagingFormat>(_: &PageTable<F>) -> &'static str {
+            F::NAME
+        }
+        on!(self.tables, tables => (of(tables), tables.layout().name(), tables.scheme()))
+    }
+
+    /// Shows the visitor the tables from that place on, as many as one read section allows; takes no
+    /// lock. Gives the place at which to go on; `None` after the last. False from the visitor: enough.
+    pub fn tables_from(
+        &self,
+        ctx: &MaySleep,
+        from: Place,
+        visitor: &mut dyn FnMut(TableInfo) -> bool,
+    ) -> Option<Place> {
+        on!(self.tables, tables => {
+            let reader = tables.reader(ctx);
+            tables.tables_some(&reader, from, STEPS, visitor)
         })
     }
 

@@ -5,6 +5,7 @@
 pub mod limits;
 pub mod maps;
 pub mod memory;
+pub mod page_tables;
 pub mod stat;
 pub mod status;
 pub mod system;

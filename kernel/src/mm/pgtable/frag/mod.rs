@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | [`state`] | the picture above as a value with total functions | `explore.rs` walks every reachable state |
 //! | [`list`] | list, lock, callback | `loom.rs` tries every interleaving, `walks.rs` walks at random |
+//! | `cell` | where a page keeps its state | likewise |
 //! | [`page`] | the descriptor of a page-table page | likewise |
 //! | [`counted`] | the owner's reference count, made without panic | likewise |
 //!
@@ -62,6 +63,7 @@
 //! contradict each other. *Retiring without the lock*: four words are not one atomic, and it saves
 //! one short lock for each table, after a flush of the TLBs of all CPUs.
 
+mod cell;
 pub mod counted;
 pub mod list;
 pub mod page;
@@ -69,6 +71,7 @@ pub mod state;
 
 pub use list::{Fragment, FragmentList, PageSource, Wipe};
 pub use page::PtPage;
+pub use state::Stage;
 
 #[cfg(all(test, not(loom)))]
 mod explore;

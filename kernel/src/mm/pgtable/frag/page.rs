@@ -5,6 +5,7 @@
 //! descriptor; the bugs that grew there are the reason for a descriptor of its own, which costs one
 //! allocation for each page of tables.
 
+use super::cell::StateCell;
 use super::counted::Shared;
 use super::list::{List, Owner, Wipe};
 use super::state::{FragState, Owed, Stage};
@@ -90,7 +91,7 @@ pub const TABLE_LOCK_SECOND: LockClass = LockClass::new("second page table", Ran
 /// `owner` is set before the first fragment is handed out and taken after the last is FREE (H16);
 /// between the two it does not change. `block` never changes.
 pub struct PtPage<const W: usize> {
-    pub(super) state: UnderLock<FragState<W>>,
+    pub(super) state: StateCell<W>,
     pub(super) prev: UnderLock<Option<&'static Self>>,
     pub(super) next: UnderLock<Option<&'static Self>>,
     /// Fragments from this one on were never handed out. (The lowest FREE one always goes first.)
@@ -118,7 +119,7 @@ impl<const W: usize> PtPage<W> {
     /// The descriptor of the page that begins at `block`, and is nobody's.
     pub fn new(block: PhysAddr) -> Self {
         Self {
-            state: UnderLock::new(FragState::empty(0)),
+            state: StateCell::new(FragState::empty(0)),
             prev: UnderLock::new(None),
             next: UnderLock::new(None),
             unused_from: UnderLock::new(0),
@@ -142,11 +143,23 @@ impl<const W: usize> PtPage<W> {
         self.used.get(usize::from(index))
     }
 
-    /// The count of the fragment in which that table lies, which is one of the page's.
-    pub fn used_at(&self, table: PhysAddr) -> Option<&Used> {
+    /// Which fragment that table lies in, its stage, and how many fragments of the page are in each;
+    /// without a lock: see [`StateCell`].
+    pub fn look_at(&self, table: PhysAddr) -> (u16, Option<Stage>, [u16; 4]) {
+        let index = self.index_of(table);
+        let (stage, counts) = self.state.look(index);
+        (index, stage, counts)
+    }
+
+    fn index_of(&self, table: PhysAddr) -> u16 {
         let offset = table.get().wrapping_sub(self.block.get());
         // Relaxed: it was stored before the first fragment was handed out.
-        self.used((offset >> self.shift.load(Ordering::Relaxed)) as u16)
+        (offset >> self.shift.load(Ordering::Relaxed)) as u16
+    }
+
+    /// The count of the fragment in which that table lies, which is one of the page's.
+    pub fn used_at(&self, table: PhysAddr) -> Option<&Used> {
+        self.used(self.index_of(table))
     }
 
     /// Where a table of the page lies. The caller holds a fragment, or is the callback.
