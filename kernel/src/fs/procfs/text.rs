@@ -12,7 +12,7 @@ use crate::fs::inode::Target;
 use crate::fs::mount::{self, Mount};
 use crate::fs::pseudo::Text;
 use crate::fs::{Place, walk};
-use crate::mm::space::{Mm, MmStats};
+use crate::mm::space::{Marks, Mm, MmStats};
 use crate::proc::process::limits::Resource;
 use crate::proc::process::try_current;
 use crate::sync::MaySleep;
@@ -97,15 +97,25 @@ pub(super) fn stat(ctx: &mut MaySleep, whose: &Whose, to: &mut Text) -> Result<(
 }
 
 pub(super) fn statm(ctx: &mut MaySleep, whose: &Whose, to: &mut Text) -> Result<(), Errno> {
-    let memory = with_space(ctx, whose, |_, space| space.stats()).unwrap_or_default();
+    let shown = with_space(ctx, whose, |_, space| (space.stats(), space.marks()));
+    let (memory, marks) = shown.unwrap_or_default();
     let shared = memory.file + memory.shmem;
-    stat::statm(to, memory.total, memory.resident(), shared, memory.text, memory.data + memory.stack);
+    let text = program_text(&memory, &marks);
+    stat::statm(to, memory.total, memory.resident(), shared, text, memory.data + memory.stack);
     Ok(())
 }
 
+/// Pages of the program's own code; what else may be executed is a library's, for Linux.
+fn program_text(memory: &MmStats, marks: &Marks) -> u64 {
+    let (start, end) = marks.code;
+    let bytes = memory.page_bytes.max(1);
+    (end.div_ceil(bytes).saturating_sub(start / bytes)).min(memory.text)
+}
+
 /// Numbers of pages, in kB.
-fn in_kb(memory: &MmStats) -> Memory {
+fn in_kb(memory: &MmStats, marks: &Marks) -> Memory {
     let kb = |pages: u64| pages * memory.page_bytes / 1024;
+    let text = program_text(memory, marks);
     Memory {
         peak: kb(memory.most_total),
         size: kb(memory.total),
@@ -114,8 +124,8 @@ fn in_kb(memory: &MmStats) -> Memory {
         resident: [memory.anon, memory.file, memory.shmem].map(kb),
         data: kb(memory.data),
         stack: kb(memory.stack),
-        text: kb(memory.text),
-        libraries: 0,
+        text: kb(text),
+        libraries: kb(memory.text - text),
         tables: memory.table_bytes / 1024,
     }
 }
@@ -124,7 +134,7 @@ pub(super) fn status(ctx: &mut MaySleep, whose: &Whose, to: &mut Text) -> Result
     const ALL: u64 = 0x1ff_ffff_ffff;
     let process = whose.task.process();
     let creds = whose.task.creds();
-    let memory = with_space(ctx, whose, |_, space| in_kb(&space.stats()));
+    let memory = with_space(ctx, whose, |_, space| in_kb(&space.stats(), &space.marks()));
     let capabilities = if creds.is_root() { ALL } else { 0 };
     let name = name(whose);
     let status = Status {
@@ -387,4 +397,23 @@ pub(super) fn no_user(_ctx: &mut MaySleep, _whose: &Whose, to: &mut Text) -> Res
 pub(super) fn personality(_ctx: &mut MaySleep, _whose: &Whose, to: &mut Text) -> Result<(), Errno> {
     to.put(b"00000000\n");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_the_programs_code_is_a_librarys() {
+        let memory = MmStats { page_bytes: 4096, text: 10, ..MmStats::default() };
+        let marks = |start, end| Marks { code: (start, end), ..Marks::default() };
+        let split = |start, end| {
+            let shown = in_kb(&memory, &marks(start, end));
+            (shown.text, shown.libraries)
+        };
+        assert_eq!(split(0x1000_0000, 0x1000_2001), (12, 28));
+        assert_eq!(split(0x1000_0800, 0x1000_2000), (8, 32));
+        assert_eq!(split(0, 0), (0, 40));
+        assert_eq!(split(0, 1 << 40), (40, 0), "some of it is unmapped");
+    }
 }

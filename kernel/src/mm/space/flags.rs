@@ -50,7 +50,7 @@ impl VmFlags {
     pub const SPECIAL: Self = Self(1 << 18);
 
     /// What the flags say by their names in smaps' `VmFlags`, in that line's order.
-    pub const NAMES: [(Self, &'static str); 17] = [
+    pub const NAMES: [(Self, &'static str); 18] = [
         (Self::READ, "rd"),
         (Self::WRITE, "wr"),
         (Self::EXEC, "ex"),
@@ -68,6 +68,7 @@ impl VmFlags {
         (Self::ACCOUNT, "ac"),
         (Self::NORESERVE, "nr"),
         (Self::WIPE_ON_FORK, "wf"),
+        (Self::DONT_DUMP, "dd"),
     ];
 
     /// Whether all of these are in it.

@@ -134,6 +134,9 @@ impl Status<'_> {
         row!(to, "NoNewPrivs", "{}", u8::from(self.no_new_privileges));
         row!(to, "Seccomp", "0");
         row!(to, "Seccomp_filters", "0");
+        // Linux' words for a kernel that does not know, and has nothing to switch.
+        row!(to, "Speculation_Store_Bypass", "unknown");
+        row!(to, "SpeculationIndirectBranch", "unsupported");
         let mask = self.cpus.iter().fold(0_u64, |mask, cpu| mask | 1 << cpu);
         row!(to, "Cpus_allowed", "{mask:x}");
         row!(to, "Cpus_allowed_list", "{}", self.cpus);
@@ -225,6 +228,8 @@ CapAmb:\t0000000000000000
 NoNewPrivs:\t0
 Seccomp:\t0
 Seccomp_filters:\t0
+Speculation_Store_Bypass:\tunknown
+SpeculationIndirectBranch:\tunsupported
 Cpus_allowed:\t1
 Cpus_allowed_list:\t0
 Mems_allowed:\t1
