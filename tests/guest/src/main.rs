@@ -2,12 +2,18 @@
 //! on Linux. A test that Linux fails is a wrong test.
 //!
 //! `guest-tests [GLOB]` runs the tests that match `suite.test` and prints KTAP; `--list` names them.
-//! `guest-tests storm KIND SECONDS` and `guest-tests costs` are the other two things it can do, and
-//! `guest-tests role NAME ...` is what tests execute.
+//! What else it can do: `storm KIND SECONDS`, `consistency SECONDS` (readers of smaps against everything
+//! that changes it), `costs`, `fields` (all that /proc tells of mappings); and `role NAME ...` is what
+//! tests execute.
 
+mod consistency;
 mod costs;
+mod fields;
 mod harness;
 mod roles;
+#[expect(dead_code, reason = "what the demo alone uses of its file")]
+#[path = "bin/demo/smaps.rs"]
+mod smaps;
 mod storm;
 mod suites;
 
@@ -24,12 +30,16 @@ fn main() {
     let status = match words.as_slice() {
         ["role", name, rest @ ..] => roles::play(name, rest),
         ["costs"] => costs::run(),
+        ["consistency", seconds] => consistency::main(seconds.parse().unwrap_or(10)),
+        ["fields"] => fields::run(),
         ["storm", kind, seconds] => storm::run(kind, seconds.parse().unwrap_or(1)),
         ["--list"] => runner::run(suites::ALL, &Selection { glob: "*".into(), list: true }),
         [] => runner::run(suites::ALL, &Selection { glob: "*".into(), list: false }),
         [glob] => runner::run(suites::ALL, &Selection { glob: (*glob).into(), list: false }),
         _ => {
-            eprintln!("guest-tests [--list | GLOB | costs | storm KIND SECONDS]");
+            eprintln!(
+                "guest-tests [--list | GLOB | costs | fields | consistency SECONDS | storm KIND SECONDS]"
+            );
             2
         }
     };

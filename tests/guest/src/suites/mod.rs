@@ -10,12 +10,14 @@ mod habits;
 mod identity;
 mod mapping_edges;
 mod memory;
+mod page_tables;
 mod pipes;
 mod pointers;
 mod proc_files;
 mod process;
 mod signals;
 mod signals_faults;
+mod smaps;
 mod threads;
 mod time;
 mod tty;
@@ -37,6 +39,8 @@ pub const ALL: &[Suite] = &[
     Suite { name: "exec", tests: exec::TESTS },
     Suite { name: "identity", tests: identity::TESTS },
     Suite { name: "proc", tests: proc_files::TESTS },
+    Suite { name: "page_tables", tests: page_tables::TESTS },
+    Suite { name: "smaps", tests: smaps::TESTS },
     Suite { name: "tty", tests: tty::TESTS },
     Suite { name: "habits", tests: habits::TESTS },
     Suite { name: "pointers", tests: pointers::TESTS },

@@ -9,6 +9,10 @@ use std::ops::Range;
 pub struct Record {
     /// Its addresses.
     pub range: Range<u64>,
+    /// What may be done with it: `rw-p`.
+    pub rights: String,
+    /// Its name, if it has one.
+    pub name: String,
     fields: Vec<(String, u64)>,
     has_flags: bool,
 }
@@ -22,9 +26,12 @@ impl Record {
     /// What is wrong within the record, if anything is.
     pub fn complaint(&self) -> Option<String> {
         let Range { start, end } = self.range;
-        let wrong = |what: String| Some(format!("{start:x}-{end:x}: {what}"));
+        let wrong = |what: String| Some(format!("{start:x}-{end:x} {}: {what}", self.name));
         if start >= end {
             return wrong("ends before it begins".into());
+        }
+        if self.rights.len() != 4 {
+            return wrong(format!("may be used as {:?}", self.rights));
         }
         let get = |name: &str| self.kb(name).ok_or_else(|| format!("has no {name}"));
         let check = || -> Result<Option<String>, String> {
@@ -76,7 +83,10 @@ pub fn parse(text: &str) -> Result<Vec<Record>, String> {
         if let Some((start, end)) = first.split_once('-') {
             let number = |text| u64::from_str_radix(text, 16).map_err(|_| line.to_owned());
             let range = number(start)?..number(end)?;
-            records.push(Record { range, ..Record::default() });
+            let mut words = rest.split_whitespace();
+            let rights = words.next().ok_or_else(|| line.to_owned())?.into();
+            let name = words.skip(3).collect::<Vec<_>>().join(" ");
+            records.push(Record { range, rights, name, ..Record::default() });
         } else if let (Some(name), Some(record)) = (first.strip_suffix(':'), record) {
             if name == "VmFlags" {
                 record.has_flags = !rest.trim().is_empty();
