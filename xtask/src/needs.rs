@@ -92,6 +92,11 @@ fn look(folder: Option<&Path>) -> Vec<Need> {
         Need { tests: true, ..need("clippy", "the compiler's own".into(), companion("cargo-clippy")) },
         Need { tests: true, ..need("rustfmt", "the compiler's own".into(), companion("cargo-fmt")) },
     ];
+    let script = "import psutil; print('psutil', psutil.__version__)";
+    let psutil = version_by("/usr/bin/python3", &["-c", script]);
+    needs.push(Need { tests: true, ..need("psutil", "Debian's, for Python 3".into(), psutil) });
+    let smem = in_path("smem").map(|path| path.display().to_string()).ok_or("smem is not installed".into());
+    needs.push(Need { tests: true, ..need("smem", "any".into(), smem) });
     for arch in Arch::ALL {
         let linker = version_of(arch.linker());
         let name = format!("{} linker", arch.name());
@@ -119,11 +124,20 @@ fn look(folder: Option<&Path>) -> Vec<Need> {
 
 fn version_of(name: &str) -> Result<String, String> {
     let path = in_path(name).ok_or_else(|| format!("{name} is not installed"))?;
-    let output = Command::new(&path).arg("--version").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("{}: {error}", path.display()))?;
+    version_by(&path.display().to_string(), &["--version"])
+}
+
+/// What a program says of its version, if it ends well.
+fn version_by(path: &str, words: &[&str]) -> Result<String, String> {
+    let output = Command::new(path).args(words).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{path}: {error}"))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("{path}: {}", complaint.lines().last().unwrap_or("it fails")));
+    }
     let version = Version::find(&String::from_utf8_lossy(&output.stdout));
     let version = version.map_or_else(|| "of unknown version".into(), |version| version.to_string());
-    Ok(format!("{} {version}", path.display()))
+    Ok(format!("{path} {version}"))
 }
 
 /// Says what is there and what is missing; the status is 0 if nothing is.
@@ -205,6 +219,6 @@ mod tests {
             needs.iter().filter(|need| need.concerns(purpose)).map(|need| need.name.as_str()).collect()
         };
         assert_eq!(names(Purpose::Boot(Arch::S390x)), ["C compiler", "Rust", "s390x linker", "s390x QEMU"]);
-        assert_eq!(names(Purpose::All).len(), 10);
+        assert_eq!(names(Purpose::All).len(), 12);
     }
 }

@@ -13,6 +13,7 @@ mod inputs;
 mod matrix;
 mod mistakes;
 mod programs;
+mod readers;
 mod shell;
 mod tally;
 mod typing;
@@ -145,6 +146,7 @@ fn plan(options: &Test) -> Vec<Suite> {
     all.extend(typing::suites());
     all.extend(matrix::suites(options.long));
     all.extend(programs::suites(options));
+    all.extend(readers::suites(options));
     all.extend(demo::suites(options));
     all.extend(shell::suites(options));
     all.extend(clock::suites());

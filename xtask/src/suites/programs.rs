@@ -95,7 +95,10 @@ pub fn boot(
         busybox: debian::busybox(arch, &context.progress)?,
         programs: programs::all(&context.programs(arch)?)
             .into_iter()
-            .chain([("applets.sh", kernel::root().join("tests/guest/applets.sh"))])
+            .chain(
+                ["applets.sh", "copy-proc.sh"]
+                    .map(|name| (name, kernel::root().join("tests/guest").join(name))),
+            )
             .collect(),
         run: command,
         terminal: None,
@@ -194,7 +197,7 @@ fn applets(
 }
 
 /// `=== name` and the lines behind it. The kernel's own lines are left out.
-fn sections<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, Vec<String>)> {
+pub fn sections<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, Vec<String>)> {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for line in lines {
         if line.starts_with("init: ") && !all.is_empty() {
