@@ -208,6 +208,156 @@ SAMPLE privileged
 9:  li    %r3, 1234
     SYSTEM_CALL 1
 
+# Jumps to the nth of the ways that begin at 2, 64 bytes each; n in r3.
+.macro TO_WAY
+    bcl   20, 31, 1f
+1:  mflr  %r5
+    sldi  %r6, %r3, 6
+    add   %r5, %r5, %r6
+    addi  %r5, %r5, 2f - 1b
+    mtctr %r5
+.endm
+
+.macro WAY
+    .balign 64
+.endm
+
+# r4 = the address in r3, in another quadrant; r5 is overwritten.
+.macro QUADRANT number
+    mr    %r4, %r3
+    li    %r5, \number
+    rldimi %r4, %r5, 62, 0
+.endm
+
+# In the order of ATTACKS in samples.rs. r3 = p.
+SAMPLE attack
+    SYSTEM_CALL 7
+    mr    %r31, %r3
+    SYSTEM_CALL 7
+    mr    %r30, %r3
+    mr    %r3, %r31
+    TO_WAY
+    mr    %r3, %r30
+    bctr
+    .balign 64
+2:  QUADRANT 1
+    ld    %r6, 0(%r4)
+    b     9f
+WAY
+    QUADRANT 2
+    ld    %r6, 0(%r4)
+    b     9f
+WAY
+    QUADRANT 1
+    std   %r6, 0(%r4)
+    b     9f
+WAY
+    QUADRANT 2
+    std   %r6, 0(%r4)
+    b     9f
+WAY
+    QUADRANT 0
+    ld    %r6, 0(%r4)
+    b     9f
+WAY
+    QUADRANT 0
+    std   %r6, 0(%r4)
+    b     9f
+WAY
+    QUADRANT 1
+    mtctr %r4
+    bctr
+WAY
+    QUADRANT 2
+    mtctr %r4
+    bctr
+WAY
+    ori   %r3, %r3, 3
+    mtctr %r3
+    bctr
+WAY
+    dcbz  0, %r3
+    b     9f
+WAY
+    ldarx %r6, 0, %r3
+    b     9f
+WAY
+    lvx   0, 0, %r3
+    b     9f
+WAY
+    stvx  0, 0, %r3
+    b     9f
+WAY
+    li    %r6, -4                       # around the end of all addresses
+    ld    %r6, 0(%r6)
+    b     9f
+WAY
+9:  li    %r3, 1234
+    SYSTEM_CALL 1
+
+# In the order of STRANGE in samples.rs. r3 = p, r31 = n.
+SAMPLE strange
+    SYSTEM_CALL 7
+    mr    %r31, %r3
+    SYSTEM_CALL 7
+    mr    %r30, %r3
+    mr    %r3, %r31
+    TO_WAY
+    mr    %r3, %r30
+    bctr
+    .balign 64
+2:  mr    %r1, %r3
+    SYSTEM_CALL 4
+    b     9f
+WAY
+    li    %r1, -1
+    SYSTEM_CALL 4
+    b     9f
+WAY
+    li    %r1, 0
+    SYSTEM_CALL 4
+    b     9f
+WAY
+    mr    %r1, %r3
+    b     8f
+WAY
+    mr    %r13, %r3
+    SYSTEM_CALL 4
+    b     9f
+WAY
+    mr    %r13, %r3
+    b     8f
+WAY
+    mtlr  %r3
+    mtctr %r3
+    mtspr 815, %r3                      # TAR
+    SYSTEM_CALL 4
+    b     9f
+WAY
+    li    %r4, -1
+    mtcr  %r4
+    mtxer %r4
+    SYSTEM_CALL 4
+    b     9f
+WAY
+    li    %r0, 4
+    sc    1
+    b     9f
+WAY
+    clrldi %r5, %r3, 4                  # the real address
+    li    %r3, 0x40                     # H_LOGICAL_CI_STORE
+    li    %r4, 8
+    li    %r6, 0
+    li    %r0, 4
+    sc    1
+    b     9f
+WAY
+8:  lis   %r4, 400                      # long enough to be interrupted
+    mtctr %r4
+    bdnz  .
+9:  mr    %r3, %r31
+    SYSTEM_CALL 1
+
 # r14 = the seed, r15 = the last of its multiples, r16 its complement.
 .macro EXPECTED
     add   %r15, %r15, %r14

@@ -58,6 +58,38 @@ const NAMES: &[&str] = &[
     "attn",
 ];
 
+/// What `sample_attack` tries.
+const ATTACKS: &[&str] = &[
+    "load in quadrant 1",
+    "load in quadrant 2",
+    "store in quadrant 1",
+    "store in quadrant 2",
+    "load from the real address",
+    "store to the real address",
+    "jump in quadrant 1",
+    "jump in quadrant 2",
+    "jump to an odd address",
+    "dcbz",
+    "ldarx",
+    "lvx",
+    "stvx",
+    "load around the end of all addresses",
+];
+
+/// What `sample_strange` does.
+const STRANGE: &[&str] = &[
+    "a stack pointer of the kernel",
+    "a stack pointer of all ones",
+    "a call with a null stack pointer",
+    "a stack pointer of the kernel, and interrupts",
+    "a thread pointer of the kernel",
+    "the same, and interrupts",
+    "LR, CTR and TAR of the kernel",
+    "all bits of CR and XER",
+    "a call of the hypervisor",
+    "a call of the hypervisor to store",
+];
+
 /// The bytes between two symbols.
 macro_rules! code {
     ($from:ident, $to:ident) => {{
@@ -109,12 +141,12 @@ pub fn samples() -> Samples {
         store: code!(sample_store, sample_jump),
         jump: code!(sample_jump, sample_illegal),
         illegal: code!(sample_illegal, sample_privileged),
-        privileged: code!(sample_privileged, sample_float),
+        privileged: code!(sample_privileged, sample_attack),
         privileged_names: NAMES,
-        attack: &[],
-        attack_names: &[],
-        strange: &[],
-        strange_names: &[],
+        attack: code!(sample_attack, sample_strange),
+        attack_names: ATTACKS,
+        strange: code!(sample_strange, sample_float),
+        strange_names: STRANGE,
         float: code!(sample_float, sample_spin),
         spin: code!(sample_spin, sample_tls),
         tls: code!(sample_tls, sample_handler),
