@@ -67,6 +67,8 @@ const _: fn() -> u64 = current::timer::boot_time;
 const _: fn() -> &'static str = current::console::name;
 /// Writes all; `\n` goes out as `\r\n`.
 const _: fn(&[u8]) = current::console::write;
+/// Writes all as it is.
+const _: fn(&[u8]) = current::console::write_raw;
 /// Takes what has arrived, at most the buffer's length; 0 if nothing.
 const _: fn(&mut [u8]) -> usize = current::console::read;
 

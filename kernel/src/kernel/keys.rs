@@ -3,7 +3,7 @@
 //! Until there are programs this thread is the console's only reader.
 
 use ::log::error;
-use fallow::console::{self, Typed};
+use fallow::console;
 use fallow::exit::{Status, exit};
 use fallow::mm::stats::kb;
 use fallow::proc::sched;
@@ -30,10 +30,7 @@ pub fn start() {
 
 fn answer_all(ctx: &mut MaySleep) {
     loop {
-        match console::read(ctx) {
-            Typed::Key(key) => answer(key),
-            Typed::Lost(count) => say(format_args!("{count} keys came too fast and are lost")),
-        }
+        answer(console::read(ctx));
     }
 }
 

@@ -99,20 +99,13 @@ pub fn clear() {
     }
 }
 
-/// Bytes of programs, as they are but for line ends: a terminal's output. In one piece. The machine's
-/// console puts a carriage return before each line feed, so one that the terminal has put there is left
-/// out.
+/// Bytes of programs, as they are: a terminal's output, which has seen to the ends of lines itself. In
+/// one piece.
 pub fn bytes(bytes: &[u8]) {
     let console = lock::lock();
-    if !console.is_heard() {
-        return;
+    if console.is_heard() {
+        crate::arch::current::console::write_raw(bytes);
     }
-    let mut rest = bytes;
-    while let Some(at) = rest.windows(2).position(|pair| pair == b"\r\n") {
-        crate::arch::current::console::write(&rest[..at]);
-        rest = &rest[at + 1..];
-    }
-    crate::arch::current::console::write(rest);
 }
 
 #[cfg(test)]

@@ -2,11 +2,15 @@
 //!
 //! Before the device tree has told where the UART is, powernv9 writes through OPAL, slowly but in
 //! any case. Afterwards it does not: OPAL buffers its output, takes locks, and turns translation
-//! off for each call. The price is that OPAL does not know what we do with its UART; it prints
-//! nothing after it has handed over.
+//! off for each call. The price is that OPAL does not know what we do with its UART. It prints
+//! nothing after it has handed over; but whenever it polls its devices ([`power::heartbeat`]) it takes
+//! what was typed into a buffer of its own, from which we have to fetch it.
+//!
+//! [`power::heartbeat`]: super::power::heartbeat
 
 use super::firmware::{
-    H_GET_TERM_CHAR, H_PUT_TERM_CHAR, H_SUCCESS, OPAL_CONSOLE_WRITE, OPAL_POLL_EVENTS, hcall, opal,
+    H_GET_TERM_CHAR, H_PUT_TERM_CHAR, H_SUCCESS, OPAL_CONSOLE_READ, OPAL_CONSOLE_WRITE, OPAL_POLL_EVENTS,
+    hcall, opal,
 };
 use super::platform::{self, Platform};
 use super::uart::Registers;
@@ -60,6 +64,11 @@ pub fn write(bytes: &[u8]) {
         }
     }
     put(&chunk[..used]);
+}
+
+/// Writes all as it is.
+pub fn write_raw(bytes: &[u8]) {
+    bytes.chunks(CHUNK).for_each(put);
 }
 
 /// What one hypervisor call takes; also the UART's FIFO.
@@ -157,13 +166,63 @@ impl Input {
     }
 }
 
+/// Somebody takes bytes out of the UART: we, or OPAL. Both at once would mix them.
+static UART_INPUT: AtomicBool = AtomicBool::new(false);
+/// OPAL has polled the UART since it was last asked for what it has. Changed by whoever has `UART_INPUT`.
+static OPAL_POLLED: AtomicBool = AtomicBool::new(false);
+
+/// Does something while nobody else takes bytes out of the UART. Interrupts are off.
+fn with_uart_input<R>(work: impl FnOnce() -> R) -> R {
+    // Acquire: pairs with the Release below.
+    while UART_INPUT.swap(true, Ordering::Acquire) {
+        cpu::relax();
+    }
+    let result = work();
+    UART_INPUT.store(false, Ordering::Release);
+    result
+}
+
+/// Lets OPAL poll its devices. Interrupts are off.
+pub fn poll_opal() {
+    with_uart_input(|| {
+        opal(OPAL_POLL_EVENTS, [0]);
+        OPAL_POLLED.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Takes what OPAL has taken out of the UART: older than what is there now.
+fn read_opal(into: &mut [u8]) -> usize {
+    let buffer = &area::this().firmware.0;
+    let mut taken = 0;
+    while taken < into.len() && OPAL_POLLED.load(Ordering::Relaxed) {
+        let wanted = CHUNK.min(into.len() - taken);
+        let mut cells = [0; 16];
+        cells[0] = (wanted as u64).to_be();
+        buffer.set(cells);
+        let real = buffer.as_ptr().addr() as u64 & !LINEAR;
+        let code = opal(OPAL_CONSOLE_READ, [0, real, real + 8]);
+        let [count, high, low, ..] = buffer.get().map(u64::from_be);
+        let count = if code == 0 { (count as usize).min(wanted) } else { 0 };
+        let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        into[taken..taken + count].copy_from_slice(&bytes[..count]);
+        taken += count;
+        if count < wanted {
+            OPAL_POLLED.store(false, Ordering::Relaxed);
+        }
+    }
+    taken
+}
+
 /// Takes what has arrived, at most the buffer's length; 0 if nothing. Interrupts are off, and the
 /// caller holds the lock of the ring of keys. `poll` does not hold it: if it finds the input busy it
 /// leaves it to the next tick. A `write` on another CPU meets this one nowhere: hypervisor calls are
 /// by themselves, and of the UART both only read the line status.
 pub fn read(buffer: &mut [u8]) -> usize {
     if let Some(mut uart) = uart() {
-        return uart.receive_bytes(buffer);
+        return with_uart_input(|| {
+            let older = read_opal(buffer);
+            older + uart.receive_bytes(&mut buffer[older..])
+        });
     }
     if platform::get() == Platform::PowerNv {
         return 0;
@@ -189,7 +248,7 @@ pub fn read(buffer: &mut [u8]) -> usize {
 /// Whether `read` would give something.
 pub fn poll() -> bool {
     match uart() {
-        Some(mut uart) => uart.ready_to_receive().is_ok(),
+        Some(mut uart) => OPAL_POLLED.load(Ordering::Relaxed) || uart.ready_to_receive().is_ok(),
         None if platform::get() == Platform::PowerNv => false,
         None => INPUT.with(|input| input.next < input.end).unwrap_or(false),
     }

@@ -38,6 +38,8 @@ pub const OPAL_BUSY: i64 = -2;
 pub const OPAL_BUSY_EVENT: i64 = -12;
 /// OPAL_CONSOLE_WRITE.
 pub const OPAL_CONSOLE_WRITE: u64 = 1;
+/// OPAL_CONSOLE_READ.
+pub const OPAL_CONSOLE_READ: u64 = 2;
 /// OPAL_CEC_POWER_DOWN.
 pub const OPAL_CEC_POWER_DOWN: u64 = 5;
 /// OPAL_POLL_EVENTS.

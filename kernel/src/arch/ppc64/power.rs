@@ -14,7 +14,7 @@ use super::firmware::{
 };
 use super::platform::{self, Platform};
 use super::regs::{HID0, HID0_ATTN, mfspr, mtspr};
-use super::{LINEAR, cpu};
+use super::{LINEAR, console, cpu};
 use core::ffi::CStr;
 
 unsafe extern "C" {
@@ -53,7 +53,7 @@ pub fn heartbeat() -> Option<u64> {
     }
     // OPAL runs on this CPU's stack of its own: the CPU must stay the same.
     let were_on = cpu::irq_save();
-    opal(OPAL_POLL_EVENTS, [0]);
+    console::poll_opal();
     // SAFETY: pairs with `irq_save`.
     unsafe { cpu::irq_restore(were_on) };
     Some(HEARTBEAT)

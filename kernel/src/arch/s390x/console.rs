@@ -1,6 +1,7 @@
 //! The console: the service processor's ASCII terminal.
 
 use super::sclp;
+use crate::arch::s390x_sccb::LineEnds;
 
 /// Its name.
 pub fn name() -> &'static str {
@@ -9,7 +10,12 @@ pub fn name() -> &'static str {
 
 /// Writes all; `\n` goes out as `\r\n`.
 pub fn write(bytes: &[u8]) {
-    sclp::write(bytes);
+    sclp::write(bytes, LineEnds::Terminal);
+}
+
+/// Writes all as it is.
+pub fn write_raw(bytes: &[u8]) {
+    sclp::write(bytes, LineEnds::AsTheyAre);
 }
 
 /// Takes what has arrived, at most the buffer's length; 0 if nothing.

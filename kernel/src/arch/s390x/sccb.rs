@@ -99,16 +99,24 @@ pub fn event_mask(block: &mut [u8]) -> usize {
     LENGTH as usize
 }
 
-/// Fills a WRITE EVENT DATA block with as much of `text` as fits, `\n` as `\r\n`; gives what is
-/// left.
-pub fn output<'t>(block: &mut [u8], text: &'t [u8]) -> &'t [u8] {
+/// How lines end in output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LineEnds {
+    /// With what a terminal wants: `\n` becomes `\r\n`.
+    Terminal,
+    /// As the text says.
+    AsTheyAre,
+}
+
+/// Fills a WRITE EVENT DATA block with as much of `text` as fits; gives what is left.
+pub fn output<'t>(block: &mut [u8], text: &'t [u8], ends: LineEnds) -> &'t [u8] {
     let mut at = OUTPUT_TEXT;
     let mut taken = 0;
     for &byte in text {
         if at + 2 > block.len() {
             break;
         }
-        if byte == b'\n' {
+        if byte == b'\n' && ends == LineEnds::Terminal {
             block[at] = b'\r';
             at += 1;
         }
@@ -192,7 +200,7 @@ mod tests {
     #[test]
     fn output_bytes() {
         let mut block = [0xee; 32];
-        let rest = output(&mut block, b"a\nb");
+        let rest = output(&mut block, b"a\nb", LineEnds::Terminal);
         assert!(rest.is_empty());
         let golden = [0, 18, 0, 0, 0, 0, 0, 0, 0, 10, 0x1a, 0, 0, 0, b'a', b'\r', b'\n', b'b', 0xee];
         assert_eq!(block[..19], golden);
@@ -206,12 +214,20 @@ mod tests {
             let mut rest = &text[..];
             let mut seen = Vec::new();
             while !rest.is_empty() {
-                rest = output(&mut block, rest);
+                rest = output(&mut block, rest, LineEnds::Terminal);
                 let length = usize::from(u16_at(&block, 0).unwrap());
                 seen.extend_from_slice(&block[OUTPUT_TEXT..length]);
             }
             assert_eq!(seen, b"\r\n\r\nab\r\ncd\r\n\r\n\r\n\r\nefg");
         }
+    }
+
+    #[test]
+    fn output_as_it_is() {
+        let mut block = [0; 32];
+        assert_eq!(output(&mut block, b"a\nb\r\n", LineEnds::AsTheyAre), b"");
+        assert_eq!(u16_at(&block, 0), Some(19));
+        assert_eq!(block[OUTPUT_TEXT..19], *b"a\nb\r\n");
     }
 
     #[test]

@@ -72,14 +72,14 @@ pub fn listen() {
     }
 }
 
-/// Writes all, `\n` as `\r\n`.
-pub fn write(mut text: &[u8]) {
+/// Writes all.
+pub fn write(mut text: &[u8], ends: sccb::LineEnds) {
     let on = cpu::irq_save();
     let block = OUTPUT[cpu::id()].0.get();
     while !text.is_empty() {
         // SAFETY: the block is this CPU's, and interrupts are off.
         unsafe {
-            text = sccb::output(&mut *block, text);
+            text = sccb::output(&mut *block, text, ends);
             call(sccb::WRITE_EVENT_DATA, block.cast());
         }
     }

@@ -3,7 +3,7 @@
 use super::Tty;
 use super::screen::Driver;
 use crate::arch::try_arc;
-use crate::console::{self, Typed};
+use crate::console;
 use crate::error::Errno;
 use crate::fs::file::{File, FileOps, Ioctl, OpenFlags};
 use crate::fs::{Dest, DevNo, Events, PollTable, Source, device};
@@ -45,10 +45,8 @@ pub fn start() -> Result<(), Errno> {
 fn bring_keys(ctx: &mut MaySleep) {
     let Some(tty) = terminal() else { return };
     loop {
-        match console::read(ctx) {
-            Typed::Key(key) => tty.key(ctx, key),
-            Typed::Lost(count) => log::warn!(target: "tty", "{count} keys came too fast and are lost"),
-        }
+        let key = console::read(ctx);
+        tty.key(ctx, key);
     }
 }
 

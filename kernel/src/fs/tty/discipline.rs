@@ -68,10 +68,14 @@ impl Discipline {
     pub fn set_stopped(&mut self, stopped: bool) {
         self.is_stopped = stopped;
     }
-    /// Whether there is room for another key. With lines there always is: what a line cannot take is
-    /// lost, so that the end of the line can come.
+    /// Whether there is room for another key. While a line is edited that nothing can be read before
+    /// there always is: what it cannot take is lost, so that its end can come.
     pub fn has_room(&self) -> bool {
-        self.settings.is_canonical() || self.queue.room() > 0
+        if self.settings.is_canonical() {
+            self.queue.room() > 1 || self.queue.complete() == 0
+        } else {
+            self.queue.room() > 0
+        }
     }
     /// Forgets what was typed and not read.
     pub fn flush_input(&mut self) {

@@ -280,6 +280,23 @@ fn a_line_that_is_too_long_can_still_be_ended() {
     assert!(!tty.discipline.has_room());
 }
 
+#[test]
+fn what_is_pasted_waits_for_who_reads() {
+    let mut tty = Terminal::with((0, 0), (0, 0), (0, raw::ECHO));
+    let text: Vec<u8> = (0..2000).flat_map(|line| format!("line {line}\n").into_bytes()).collect();
+    let mut keys = text.iter();
+    let mut read = Vec::new();
+    while read.len() < text.len() {
+        while tty.discipline.has_room()
+            && let Some(&key) = keys.next()
+        {
+            tty.type_in(&[key]);
+        }
+        read.extend(tty.read());
+    }
+    assert!(read == text);
+}
+
 proptest! {
     /// Any keys, any modes: nothing panics, and nothing is read that was not typed.
     #[test]
