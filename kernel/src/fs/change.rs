@@ -2,6 +2,7 @@
 
 use super::access::{Access, WRITE};
 use super::attr::{Kind, Mode, SetAttr, Time};
+use super::busy::{Hold, Use};
 use super::inode::Inode;
 use super::mount::Place;
 use crate::error::Errno;
@@ -102,6 +103,7 @@ pub fn size(ctx: &mut MaySleep, who: &Access<'_>, place: &Place, size: u64) -> R
     }
     place.mount.writable()?;
     who.check(&place.attr(ctx)?, WRITE)?;
+    let _writing = Hold::new(&place.inode, Use::Writing)?;
     resize(ctx, who, &*place.inode, size)
 }
 

@@ -4,7 +4,7 @@
 //! as Linux does: a call that fails for lack of a descriptor has opened, made and truncated nothing.
 
 use super::file::File;
-use super::locks;
+use super::{advisory, locks};
 use crate::error::Errno;
 use crate::sync::SpinLock;
 use alloc::sync::Arc;
@@ -159,15 +159,21 @@ impl FdTable {
         if slots.first_free == at {
             slots.first_free += 1;
         }
+        drop(slots);
         Ok(match old {
-            Slot::Open { file, .. } => Some(file),
+            Slot::Open { file, .. } => {
+                advisory::descriptor_closes(self, &file);
+                Some(file)
+            }
             _ => None,
         })
     }
 
     /// Closes; the file is given back, to be dropped without a lock.
     pub fn close(&self, fd: Fd) -> Result<Arc<File>, Errno> {
-        self.slots.lock().take(index(fd)?).ok_or(Errno::EBADF)
+        let file = self.slots.lock().take(index(fd)?).ok_or(Errno::EBADF)?;
+        advisory::descriptor_closes(self, &file);
+        Ok(file)
     }
 
     /// Closes all from `first` to `last`, both included.
@@ -203,7 +209,9 @@ impl FdTable {
             at += found;
             let file = slots.take(at);
             drop(slots);
-            drop(file);
+            if let Some(file) = file {
+                advisory::descriptor_closes(self, &file);
+            }
         }
     }
 
@@ -239,6 +247,12 @@ impl FdTable {
     /// Descriptors that the table has room for: `FDSize` of `/proc/PID/status`.
     pub fn room(&self) -> usize {
         self.slots.lock().slots.capacity()
+    }
+}
+
+impl Drop for FdTable {
+    fn drop(&mut self) {
+        advisory::descriptors_end(self);
     }
 }
 

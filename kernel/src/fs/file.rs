@@ -8,6 +8,7 @@
 use super::access::{READ, WRITE};
 use super::attr::Kind;
 use super::buffer::{Dest, Source, UserMemory};
+use super::busy::{Hold, Use};
 use super::inode::{Entry, FIRST_ENTRY};
 use super::locks;
 use super::mount::Place;
@@ -214,7 +215,7 @@ pub fn seek_by_size(now: u64, size: u64, to: Seek) -> Result<u64, Errno> {
 }
 
 /// The name by which a file was opened. It does not follow when the file is renamed, but when a
-/// directory above it is.
+/// directory above it is. ([`walk::path_of_file`](super::walk::path_of_file) finds the file's new name.)
 #[derive(Debug)]
 pub struct Location {
     /// In which directory.
@@ -230,18 +231,41 @@ pub struct File {
     flags: AtomicU32,
     position: Mutex<u64>,
     ops: Arc<dyn FileOps>,
+    /// It keeps others from executing or from writing the file.
+    _hold: Option<Hold>,
 }
 
 impl File {
-    /// An open file of the inode in that place. EMFILE never; ENOMEM if there is no memory.
+    /// An open file of the inode in that place. ETXTBSY: it is to be written, and is executed. EMFILE
+    /// never; ENOMEM if there is no memory.
     pub fn new(
         place: Place,
         location: Option<Location>,
         flags: OpenFlags,
         ops: Arc<dyn FileOps>,
     ) -> Result<Arc<Self>, Errno> {
+        let hold = flags.writable().then(|| Hold::new(&place.inode, Use::Writing)).transpose()?;
+        Self::with(place, location, flags, ops, hold)
+    }
+    /// A program's file, open to be executed. ETXTBSY: it is open for writing.
+    pub fn program(
+        place: Place,
+        location: Option<Location>,
+        ops: Arc<dyn FileOps>,
+    ) -> Result<Arc<Self>, Errno> {
+        let hold = Hold::new(&place.inode, Use::Executing)?;
+        Self::with(place, location, OpenFlags::READ, ops, Some(hold))
+    }
+    fn with(
+        place: Place,
+        location: Option<Location>,
+        flags: OpenFlags,
+        ops: Arc<dyn FileOps>,
+        hold: Option<Hold>,
+    ) -> Result<Arc<Self>, Errno> {
         let flags = AtomicU32::new(flags.bits() & OpenFlags::TOLD);
-        try_arc(Self { place, location, flags, position: Mutex::new(&locks::POSITION, 0), ops })
+        let position = Mutex::new(&locks::POSITION, 0);
+        try_arc(Self { place, location, flags, position, ops, _hold: hold })
     }
 
     /// The inode, and on which mount.
@@ -387,6 +411,12 @@ impl File {
                 goes_on
             })
         })
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        super::advisory::file_ends(self);
     }
 }
 

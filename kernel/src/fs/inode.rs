@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::attr::{Attr, DevNo, Kind, Mode, SetAttr};
+use super::busy::Users;
 use super::device;
 use super::file::{self, File, FileOps, OpenFlags};
 use super::mount::Place;
@@ -133,6 +134,17 @@ pub trait Inode: Send + Sync + Any {
     fn lookup(&self, _ctx: &mut MaySleep, _name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         Err(Errno::ENOTDIR)
     }
+    /// Who writes and who executes it, where that excludes each other.
+    fn users(&self) -> Option<&Users> {
+        None
+    }
+
+    /// Anything but a directory: the one in which it had a name when it was last made or moved, if the
+    /// file system knows.
+    fn found_in(&self) -> Option<Arc<dyn Inode>> {
+        None
+    }
+
     /// Directory: the one it lies in; the root of a file system gives itself.
     fn parent(&self, _ctx: &mut MaySleep) -> Result<Arc<dyn Inode>, Errno> {
         Err(Errno::ENOTDIR)

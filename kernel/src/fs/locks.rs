@@ -42,6 +42,8 @@ pub const ATTRIBUTES: LockClass = LockClass::new("inode attributes", Rank::new(3
 pub const DESCRIPTORS: LockClass = LockClass::new("descriptors", Rank::new(35));
 /// A process' root and working directory.
 pub const CONTEXT: LockClass = LockClass::new("working directory", Rank::new(36));
+/// Who has locked what (`flock`, `fcntl`).
+pub const ADVISORY: LockClass = LockClass::new("file locks", Rank::new(37));
 /// What is mounted.
 pub const MOUNTS: LockClass = LockClass::new("mounts", Rank::new(37));
 /// Which drivers there are.

@@ -8,21 +8,25 @@
 //! * [`buffer`]: [`Dest`] and [`Source`], where bytes go and come from: a program's memory or a slice.
 //! * [`poll`]: waiting for one of several files. [`pipe`]: pipes.
 //! * [`tty`]: terminals. [`dev`]: other devices. [`procfs`]: `/proc`.
+//! * [`busy`]: a program that runs is not written. [`advisory`]: `flock`, and locks on parts of files.
 //! * [`tmpfs`]: files in memory; [`initramfs`]: the archive that fills the first one.
 //!
 //! There is no cache of names ("dentries"). Every file system here lies in memory: a lookup in one of
 //! them *is* the lookup in a hash table that such a cache would be. A directory knows its parent, and
 //! the name it has there is found by looking for it, as the first Unix did; it is asked for by
 //! `getcwd` and in `/proc` only. The price is that a file does not know its own name: an open file
-//! remembers the directory and the name by which it was opened ([`file::Location`]).
+//! remembers the directory and the name by which it was opened ([`file::Location`]), and if it is not
+//! there any more, it is looked for in the directory that it was moved to.
 //!
 //! The order of the locks is [`locks`]' business.
 
 pub mod access;
+pub mod advisory;
 pub mod anonymous;
 pub mod attr;
 pub mod boot;
 pub mod buffer;
+pub mod busy;
 pub mod change;
 pub mod context;
 pub mod copy;

@@ -2,6 +2,7 @@
 
 use super::access::{Access, EXECUTE, READ, WRITE};
 use super::attr::{Kind, Mode};
+use super::busy::{Hold, Use};
 use super::file::{self, File, OpenFlags};
 use super::inode::{New, What};
 use super::mount::Place;
@@ -111,13 +112,17 @@ pub fn open_place(
         return Err(Errno::EPERM);
     }
     let ops = place.inode.clone().open(ctx, flags)?;
+    let inode = Arc::clone(&place.inode);
+    let file = File::new(place, location, flags, ops)?;
     if flags.has(linux::O_TRUNC) && kind == Kind::File {
-        place.inode.truncate(ctx, 0)?;
+        let _writing = Hold::new(&inode, Use::Writing)?;
+        inode.truncate(ctx, 0)?;
     }
-    File::new(place, location, flags, ops)
+    Ok(file)
 }
 
-/// Opens a program: a regular file that he may execute. EACCES if it is none.
+/// Opens a program: a regular file that he may execute. EACCES if it is none; ETXTBSY if somebody may
+/// write it.
 pub fn open_program(
     ctx: &mut MaySleep,
     walk: &Walk<'_>,
@@ -139,7 +144,7 @@ pub fn open_program(
     walk.who.check(&attr, EXECUTE)?;
     // The kernel reads it, whether or not the program's user may.
     let ops = place.inode.clone().open(ctx, OpenFlags::READ)?;
-    File::new(place, location, OpenFlags::READ, ops)
+    File::program(place, location, ops)
 }
 
 /// Whether who may execute it may also read it: if not, a process of it is not to be looked into.

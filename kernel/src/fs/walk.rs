@@ -280,8 +280,20 @@ pub fn path_of_directory(ctx: &mut MaySleep, place: &Place, root: &Place) -> Res
 /// What stands behind the path of what has no name any more.
 pub const DELETED: &[u8] = b" (deleted)";
 
-/// The path by which an open file was opened, for `/proc/PID/fd`, `exe` and `maps`; with ` (deleted)`
-/// behind it if it has no name any more. A file that never had one gives `None`.
+/// Where a file is that is not where it was opened; `None` if it is, or cannot be found.
+fn moved(ctx: &mut MaySleep, file: &super::File, location: &Location) -> Option<Location> {
+    let ino = file.inode().ino();
+    let there = location.directory.inode.lookup(ctx, &location.name);
+    if there.is_ok_and(|inode| inode.ino() == ino) {
+        return None;
+    }
+    let directory = file.inode().found_in()?;
+    let name = name_in(ctx, &directory, ino).ok()?;
+    Some(Location { directory: Place { mount: file.place().mount.clone(), inode: directory }, name })
+}
+
+/// The path of an open file, for `/proc/PID/fd`, `exe` and `maps`: the one by which it was opened, or the
+/// one to which it was moved since; with ` (deleted)` behind it if it has no name any more. A file that never had one gives `None`.
 pub fn path_of_file(ctx: &mut MaySleep, file: &super::File, root: &Place) -> Result<Option<Vec<u8>>, Errno> {
     let deleted = file.place().attr(ctx)?.nlink == 0;
     let mut path = match file.location() {
@@ -291,15 +303,17 @@ pub fn path_of_file(ctx: &mut MaySleep, file: &super::File, root: &Place) -> Res
         },
         None => return Ok(None),
         Some(location) => {
-            let mut path = match path_of_directory(ctx, &location.directory, root) {
+            let moved = if deleted { None } else { moved(ctx, file, location) };
+            let Location { directory, name } = moved.as_ref().unwrap_or(location);
+            let mut path = match path_of_directory(ctx, directory, root) {
                 Err(Errno::ENOENT) => Vec::new(),
                 other => other?,
             };
-            path.try_reserve(location.name.len() + 1).map_err(|_| Errno::ENOMEM)?;
+            path.try_reserve(name.len() + 1).map_err(|_| Errno::ENOMEM)?;
             if path.last() != Some(&b'/') {
                 path.push(b'/');
             }
-            path.extend_from_slice(&location.name);
+            path.extend_from_slice(name);
             path
         }
     };

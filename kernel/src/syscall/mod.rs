@@ -15,6 +15,7 @@ mod dir;
 mod files;
 mod futex;
 mod io;
+mod lock;
 mod memory;
 mod misc;
 mod mount;
@@ -102,6 +103,7 @@ static TABLE: Table = build(&[
     attr::CALLS,
     dir::CALLS,
     io::CALLS,
+    lock::CALLS,
     mount::CALLS,
     open::CALLS,
     poll::CALLS,

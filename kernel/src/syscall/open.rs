@@ -1,7 +1,7 @@
 //! Descriptors: opening, closing, doubling, asking about them.
 
 use super::files::{AT_FDCWD, descriptors, file, path, usable, walk, who};
-use super::{Call, Result, Row};
+use super::{Call, Result, Row, lock};
 use crate::error::Errno;
 use crate::fs::file::{Ioctl, OpenFlags};
 use crate::fs::{File, open, pipe};
@@ -116,22 +116,6 @@ fn pipe2(call: &mut Call<'_>) -> Result {
     make_pipe(call, call.args[0], call.uint(1))
 }
 
-/// Locks of parts of files: nobody has any, and none are to be had.
-fn lock(call: &mut Call<'_>, command: u32, at: u64) -> Result {
-    let [kind, ..]: [i16; 2] = call.read(at)?;
-    if !matches!(kind as u32, linux::F_RDLCK | linux::F_WRLCK | linux::F_UNLCK) {
-        return Err(Errno::EINVAL);
-    }
-    match command {
-        linux::F_GETLK => {
-            call.write(at, &(linux::F_UNLCK as i16))?;
-            Ok(0)
-        }
-        _ if kind as u32 == linux::F_UNLCK => Ok(0),
-        _ => Err(Errno::ENOLCK),
-    }
-}
-
 fn fcntl(call: &mut Call<'_>) -> Result {
     let (fd, command, argument) = (call.int(0), call.uint(1), call.args[2]);
     let file = file(call, fd)?;
@@ -156,7 +140,7 @@ fn fcntl(call: &mut Call<'_>) -> Result {
             file.set_flags(OpenFlags::new(argument as u32 & !linux::O_PATH));
             Ok(0)
         }
-        linux::F_GETLK | linux::F_SETLK | linux::F_SETLKW => lock(call, command, argument),
+        command if lock::is_command(command) => lock::fcntl(call, &file, command, argument),
         linux::F_GETPIPE_SZ => Ok(pipe::capacity(&file).ok_or(Errno::EBADF)? as u64),
         linux::F_SETPIPE_SZ => {
             let capacity = pipe::capacity(&file).ok_or(Errno::EBADF)? as u64;
@@ -164,15 +148,6 @@ fn fcntl(call: &mut Call<'_>) -> Result {
         }
         // Nobody is told by signals.
         linux::F_GETOWN => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-fn flock(call: &mut Call<'_>) -> Result {
-    usable(call, call.int(0))?;
-    match call.uint(1) & !linux::LOCK_NB {
-        linux::LOCK_UN => Ok(0),
-        linux::LOCK_SH | linux::LOCK_EX => Err(Errno::ENOLCK),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -220,7 +195,6 @@ pub(super) const CALLS: &[Row] = &[
     (nr::__NR_pipe, pipe),
     (nr::__NR_pipe2, pipe2),
     (nr::__NR_fcntl, fcntl),
-    (nr::__NR_flock, flock),
     (nr::__NR_ioctl, ioctl),
     (nr::__NR_umask, umask),
 ];

@@ -191,11 +191,7 @@ fn load(_ctx: &mut MaySleep, to: &mut Text) -> Result<(), Errno> {
         tasks += u64::from(process.thread_count());
         newest = process.pid();
     });
-    // The averages: of what the CPUs did since boot, for want of shorter ones.
-    let up = timer::now().max(1);
-    let busy: u64 = sched::online_cpus().iter().map(|cpu| up.saturating_sub(sched::usage::idle(cpu))).sum();
-    let average = (u128::from(busy) << LOAD_SHIFT) / u128::from(up);
-    loadavg(to, [average as u64; 3], runnable(), tasks, newest);
+    loadavg(to, [sched::usage::load(LOAD_SHIFT); 3], runnable(), tasks, newest);
     Ok(())
 }
 

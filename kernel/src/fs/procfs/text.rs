@@ -41,9 +41,9 @@ fn state(whose: &Whose) -> char {
     if whose.whole { whose.task.process().state_letter() } else { whose.task.state_letter() }
 }
 
-/// The name; a thread has its process'.
+/// The name, of the process or of the thread.
 fn name(whose: &Whose) -> TaskName {
-    whose.task.process().name()
+    if whose.whole { whose.task.process().name() } else { whose.task.name() }
 }
 
 pub(super) fn stat(ctx: &mut MaySleep, whose: &Whose, to: &mut Text) -> Result<(), Errno> {
@@ -174,7 +174,12 @@ pub(super) fn set_comm(_ctx: &mut MaySleep, whose: &Whose, bytes: &[u8]) -> Resu
         return Err(Errno::EINVAL);
     }
     let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
-    whose.task.process().set_name(TaskName::new(text.trim_end_matches('\n')));
+    let name = TaskName::new(text.trim_end_matches('\n'));
+    if whose.whole {
+        whose.task.process().set_name(name);
+    } else {
+        whose.task.set_name(name);
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::arch::try_arc;
 use crate::error::Errno;
 use crate::fs::access::Access;
 use crate::fs::attr::{Attr, DevNo, Kind, Mode, SetAttr, Time};
+use crate::fs::busy::Users;
 use crate::fs::file::{self, FileOps, OpenFlags};
 use crate::fs::inode::{Entry, Inode, Moving, New, What};
 use crate::fs::pipe::Fifo;
@@ -33,7 +34,7 @@ pub(super) struct Meta {
     atime: Time,
     mtime: Time,
     ctime: Time,
-    /// Of a directory: the one that it lies in.
+    /// Of a directory: the one that it lies in. Else one in which it was made, or to which it was moved.
     parent: Weak<Node>,
 }
 
@@ -60,6 +61,7 @@ pub struct Node {
     meta: SpinLock<Meta>,
     pub(super) body: Body,
     me: Once<Weak<Node>>,
+    users: Users,
 }
 
 /// Directories count for that many bytes a name, and two names when they are empty, as Linux' do.
@@ -113,6 +115,7 @@ impl Node {
             ),
             body,
             me: Once::new(),
+            users: Users::new(),
         })?;
         node.me.call_once(|| Arc::downgrade(&node));
         Ok(node)
@@ -315,6 +318,14 @@ impl Inode for Node {
         let names = self.directory()?.lock(ctx);
         let node: Arc<Node> = names.get(name).ok_or(Errno::ENOENT)?.clone();
         Ok(node)
+    }
+
+    fn users(&self) -> Option<&Users> {
+        matches!(self.body, Body::File { .. }).then_some(&self.users)
+    }
+
+    fn found_in(&self) -> Option<Arc<dyn Inode>> {
+        self.parent_node().map(|node| node as Arc<dyn Inode>)
     }
 
     fn parent(&self, _ctx: &mut MaySleep) -> Result<Arc<dyn Inode>, Errno> {

@@ -161,9 +161,11 @@ fn check(
 
 /// A node has gone from one directory to another, or to the same.
 fn moved(node: &Node, from: &Node, to: &Node) {
-    if is_directory(node) && from.ino() != to.ino() {
-        from.drop_links(1);
-        to.add_link();
+    if from.ino() != to.ino() {
+        if is_directory(node) {
+            from.drop_links(1);
+            to.add_link();
+        }
         node.set_parent(to.me());
     }
     node.touch_attributes();

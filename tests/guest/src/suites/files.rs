@@ -29,6 +29,10 @@ tests![
     bad_descriptors,
     fcntl_flags,
     two_writers_append,
+    syncing,
+    requests_about_descriptors,
+    names_follow_a_move,
+    programs_are_not_written,
 ];
 
 fn put(fd: i32, text: &str) -> Result<i64, crate::harness::Failure> {
@@ -447,5 +451,94 @@ fn two_writers_append() -> Outcome {
     equal!(text.len(), 1500);
     let whole = |piece: &[u8]| piece.iter().all(|byte| *byte == piece[0]);
     check!(text.as_bytes().chunks(10).all(whole), "lines are torn");
+    Ok(())
+}
+
+fn syncing() -> Outcome {
+    let folder = Folder::new("syncing")?;
+    let fd = sys!(open(folder.c("f").as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o644)) as i32;
+    sys!(fsync(fd));
+    sys!(fdatasync(fd));
+    sys!(syncfs(fd));
+    equal!(sys!(posix_fadvise(fd, 0, 100, libc::POSIX_FADV_WILLNEED)), 0);
+    equal!(sys!(posix_fadvise(fd, 0, 100, 99)), i64::from(libc::EINVAL));
+    // SAFETY: no arguments.
+    unsafe { libc::sync() };
+    let mut ends = [0; 2];
+    sys!(pipe(ends.as_mut_ptr()));
+    fails!(EINVAL, fsync(ends[0]));
+    equal!(sys!(posix_fadvise(ends[0], 0, 1, 0)), i64::from(libc::ESPIPE));
+    fails!(EBADF, fsync(99));
+    fails!(EBADF, syncfs(99));
+    Ok(())
+}
+
+fn requests_about_descriptors() -> Outcome {
+    let mut ends = [0; 2];
+    sys!(pipe(ends.as_mut_ptr()));
+    for on in [1, 0] {
+        sys!(ioctl(ends[0], if on == 1 { libc::FIOCLEX } else { libc::FIONCLEX } as _));
+        equal!(sys!(fcntl(ends[0], libc::F_GETFD)), on);
+        let number = on as i32;
+        sys!(ioctl(ends[0], libc::FIONBIO as _, &number));
+        equal!(sys!(fcntl(ends[0], libc::F_GETFL)) & i64::from(libc::O_NONBLOCK) != 0, on == 1);
+    }
+    fails!(EBADF, ioctl(99, libc::FIOCLEX as _));
+    fails!(EFAULT, ioctl(ends[0], libc::FIONBIO as _, 8));
+    Ok(())
+}
+
+fn names_follow_a_move() -> Outcome {
+    let folder = Folder::new("moved")?;
+    std::fs::create_dir(folder.path("d"))?;
+    std::fs::write(folder.path("a"), "text")?;
+    let fd = sys!(open(folder.c("a").as_ptr(), libc::O_RDONLY));
+    let link = format!("/proc/self/fd/{fd}");
+    let seen = |wanted: &str| -> Outcome {
+        equal!(std::fs::read_link(&link)?.display().to_string(), folder.path(wanted));
+        Ok(())
+    };
+    seen("a")?;
+    std::fs::rename(folder.path("a"), folder.path("b"))?;
+    seen("b")?;
+    std::fs::rename(folder.path("b"), folder.path("d/c"))?;
+    seen("d/c")?;
+    std::fs::rename(folder.path("d"), folder.path("e"))?;
+    seen("e/c")?;
+    // Another file takes the old name.
+    std::fs::rename(folder.path("e/c"), folder.path("f"))?;
+    std::fs::write(folder.path("e/c"), "other")?;
+    seen("f")?;
+    // It is exchanged for another.
+    let (f, c) = (folder.c("f"), folder.c("e/c"));
+    sys!(renameat2(libc::AT_FDCWD, f.as_ptr(), libc::AT_FDCWD, c.as_ptr(), libc::RENAME_EXCHANGE));
+    seen("e/c")?;
+    equal!(std::fs::read_to_string(&link)?, "text");
+    Ok(())
+}
+
+fn programs_are_not_written() -> Outcome {
+    let folder = Folder::new("busy")?;
+    std::fs::copy("/bin/busybox", folder.path("busybox"))?;
+    let path = folder.c("busybox");
+    sys!(chmod(path.as_ptr(), 0o755));
+    let mut child = std::process::Command::new(folder.path("busybox")).args(["sleep", "1000"]).spawn()?;
+    for flags in [libc::O_WRONLY, libc::O_RDWR, libc::O_RDONLY | libc::O_TRUNC] {
+        fails!(ETXTBSY, open(path.as_ptr(), flags));
+    }
+    fails!(ETXTBSY, truncate(path.as_ptr(), 0));
+    sys!(close(sys!(open(path.as_ptr(), libc::O_RDONLY)) as i32));
+    // It may lose its name, and another file get it.
+    std::fs::rename(folder.path("busybox"), folder.path("busybox.new"))?;
+    std::fs::write(folder.path("busybox"), "text")?;
+    fails!(ETXTBSY, open(folder.c("busybox.new").as_ptr(), libc::O_WRONLY));
+    child.kill()?;
+    child.wait()?;
+    let writing = sys!(open(folder.c("busybox.new").as_ptr(), libc::O_WRONLY)) as i32;
+    let words = [c"busybox".as_ptr(), std::ptr::null()];
+    fails!(ETXTBSY, execv(folder.c("busybox.new").as_ptr(), words.as_ptr()));
+    sys!(close(writing));
+    let status = std::process::Command::new(folder.path("busybox.new")).arg("true").status()?;
+    check!(status.success(), "{status:?}");
     Ok(())
 }

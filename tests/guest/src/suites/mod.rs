@@ -8,6 +8,7 @@ mod files;
 mod folders;
 mod habits;
 mod identity;
+mod locks;
 mod mapping_edges;
 mod memory;
 mod page_tables;
@@ -31,6 +32,7 @@ pub const ALL: &[Suite] = &[
     Suite { name: "mapping", tests: mapping_edges::TESTS },
     Suite { name: "files", tests: files::TESTS },
     Suite { name: "folders", tests: folders::TESTS },
+    Suite { name: "locks", tests: locks::TESTS },
     Suite { name: "pipes", tests: pipes::TESTS },
     Suite { name: "signals", tests: signals::TESTS },
     Suite { name: "faults", tests: signals_faults::TESTS },

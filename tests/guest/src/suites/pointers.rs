@@ -41,6 +41,8 @@ const CASES: &[Case] = &[
     ("faccessat", SYS_faccessat, [AT, BAD, 0, 0, 0, 0]),
     ("fchmodat", SYS_fchmodat, [AT, BAD, 0, 0, 0, 0]),
     ("fchownat", SYS_fchownat, [AT, BAD, 0, 0, 0, 0]),
+    ("fcntl F_SETLK", SYS_fcntl, [FILE, F_SETLK as i64, BAD, 0, 0, 0]),
+    ("fcntl F_GETLK", SYS_fcntl, [FILE, F_GETLK as i64, BAD, 0, 0, 0]),
     ("fstat", SYS_fstat, [FILE, BAD, 0, 0, 0, 0]),
     ("fstatfs", SYS_fstatfs, [FILE, BAD, 0, 0, 0, 0]),
     ("futex", SYS_futex, [BAD, FUTEX_WAIT as i64, 0, 0, 0, 0]),
