@@ -9,7 +9,8 @@ use crate::exit::{Status, exit};
 use crate::fs::dev::random;
 use crate::mm;
 use crate::proc::process::{Limit, Process, find, for_each, limits, names};
-use crate::sync::context::TaskName;
+use crate::proc::sched;
+use crate::sync::context::{self, TaskName};
 use alloc::sync::Arc;
 use linux_raw_sys::general as nr;
 use linux_raw_sys::prctl;
@@ -49,6 +50,7 @@ fn set_name(call: &mut Call<'_>, set: fn(&[u8]) -> Plain<()>) -> Result {
 
 /// `struct sysinfo`, as both machines have it: 112 bytes.
 fn sysinfo(call: &mut Call<'_>) -> Result {
+    const LOAD_SHIFT: u32 = 16;
     const SECOND: u64 = 1_000_000_000;
     let counts = mm::frames().counts();
     let mut processes = 0_u16;
@@ -56,6 +58,8 @@ fn sysinfo(call: &mut Call<'_>) -> Result {
     let mut bytes = [0_u8; 112];
     let mut put = |at: usize, value: u64| bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
     put(0, timer::now() / SECOND);
+    // Three averages, of which there is one.
+    (8..32).step_by(8).for_each(|at| put(at, sched::usage::load(LOAD_SHIFT)));
     put(32, counts.managed as u64 * PAGE_SIZE);
     put(40, counts.free as u64 * PAGE_SIZE);
     bytes[80..82].copy_from_slice(&processes.to_ne_bytes());
@@ -171,7 +175,10 @@ fn do_prctl(call: &mut Call<'_>) -> Result {
                 Err(error) => return Err(error),
             };
             let name = core::str::from_utf8(&bytes[..len]).unwrap_or("?");
-            call.task.set_name(TaskName::new(name));
+            let name = TaskName::new(name);
+            call.task.set_name(name);
+            // And in what the kernel says about it.
+            context::current().set_name(name);
             Ok(0)
         }
         prctl::PR_GET_NAME => {

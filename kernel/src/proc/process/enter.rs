@@ -2,7 +2,7 @@
 
 use super::signal::{self, Info, Signal, deliver};
 use super::task::attention;
-use super::{Current, current, oom, try_current};
+use super::{Current, Resource, current, oom, try_current};
 use crate::addr::VirtAddr;
 use crate::arch::current::{TrapFrame, cpu};
 use crate::arch::handlers::{FaultKind, UserFault};
@@ -111,8 +111,10 @@ pub fn tick(in_program: bool) {
     let ticks = if in_program { &task.user_ticks } else { &task.system_ticks };
     // The task's own CPU counts, nobody else does.
     ticks.store(ticks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    for due in task.process().timers.tick(in_program, sched::TICK) {
+    let process = task.process();
+    let beyond = process.timers.spend(sched::TICK, process.limits().get(Resource::Cpu as usize));
+    for due in process.timers.tick(in_program, sched::TICK).chain(beyond) {
         // A standard signal is not refused.
-        let _ = signal::signal_process(task.process(), Info::kernel(due));
+        let _ = signal::signal_process(process, Info::kernel(due));
     }
 }

@@ -4,6 +4,7 @@
 //! interrupt of its own for each process would be faster to fire and would need a list that interrupts
 //! touch; a process has at most one of these, and few have any. The other two count the process's ticks.
 
+use super::limits::Limit;
 use super::signal::{Info, Signal, signal_process};
 use super::state::Process;
 use crate::arch::current::timer;
@@ -49,6 +50,8 @@ pub struct Timers {
     every: AtomicU64,
     /// The other two: what is left, and what they begin with again.
     counting: [(AtomicU64, AtomicU64); 2],
+    /// Nanoseconds that ticks found it running, for its limit.
+    ran: AtomicU64,
 }
 
 impl Default for Timers {
@@ -64,6 +67,22 @@ impl Timers {
             due: AtomicU64::new(0),
             every: AtomicU64::new(0),
             counting: [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 2],
+            ran: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts for RLIMIT_CPU, in seconds: at the soft limit, and each second behind it, SIGXCPU; at the
+    /// hard one SIGKILL.
+    pub(super) fn spend(&self, nanoseconds: u64, limit: Limit) -> Option<Signal> {
+        const SECOND: u64 = 1_000_000_000;
+        let before = self.ran.fetch_add(nanoseconds, Ordering::Relaxed);
+        let seconds = (before + nanoseconds) / SECOND;
+        if seconds == before / SECOND {
+            None
+        } else if seconds >= limit.hard {
+            Some(Signal::SIGKILL)
+        } else {
+            (seconds >= limit.soft).then_some(Signal::SIGXCPU)
         }
     }
 
@@ -214,7 +233,22 @@ fn fire() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::INFINITY;
     use super::*;
+
+    #[test]
+    fn a_second_at_a_time_is_spent() {
+        let timers = Timers::new();
+        let limit = Limit { soft: 2, hard: 4 };
+        let half = |timers: &Timers, limit| timers.spend(500_000_000, limit);
+        let seen: Vec<_> = (0..9).map(|_| half(&timers, limit)).collect();
+        let (soft, hard) = (Some(Signal::SIGXCPU), Some(Signal::SIGKILL));
+        assert_eq!(seen, [None, None, None, soft, None, soft, None, hard, None]);
+        let none = Limit { soft: INFINITY, hard: INFINITY };
+        assert!((0..4).all(|_| half(&timers, none).is_none()));
+        // Lowered to what is spent long since.
+        assert_eq!(half(&timers, Limit { soft: 0, hard: INFINITY }), soft);
+    }
 
     #[test]
     fn counting_timers_count_what_is_theirs() {

@@ -4,7 +4,7 @@
 //! be.
 
 use crate::arch::MAX_CPUS;
-use crate::arch::current::cpu;
+use crate::arch::current::{cpu, timer};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Kinds of interrupts: short name and long.
@@ -68,6 +68,14 @@ pub fn note_tick(in_program: bool) {
 /// Nanoseconds that the CPU was idle.
 pub fn idle(cpu: usize) -> u64 {
     USAGE[cpu].idle.load(Ordering::Relaxed)
+}
+
+/// How many CPUs were busy, on the average since boot (for want of shorter averages), in units of
+/// `2^-shift`.
+pub fn load(shift: u32) -> u64 {
+    let up = timer::now().max(1);
+    let busy: u64 = super::online_cpus().iter().map(|cpu| up.saturating_sub(idle(cpu))).sum();
+    ((u128::from(busy) << shift) / u128::from(up)) as u64
 }
 
 /// Its ticks: in programs, in the kernel.
