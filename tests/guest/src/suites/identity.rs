@@ -1,8 +1,8 @@
 //! Users and groups, limits, names, and other things a process is.
 
-use crate::harness::child::fork;
-use crate::harness::{Outcome, errno};
-use crate::{check, equal, fails, raw_fails, sys, tests};
+use crate::harness::child::{Status, fork, fork_status};
+use crate::harness::{Failure, Outcome, errno};
+use crate::{check, equal, fails, raw, raw_fails, sys, tests};
 
 tests![
     root_becomes_a_user,
@@ -19,6 +19,14 @@ tests![
     prctl_knows,
     oom_score,
     scheduling,
+    names_of_tasks,
+    a_parents_death_is_told,
+    limits_of_cpu_time,
+    personality_is_linux,
+    capabilities,
+    only_root_turns_off,
+    memory_barriers,
+    the_log_is_read,
 ];
 
 fn root_becomes_a_user() -> Outcome {
@@ -184,4 +192,165 @@ fn scheduling() -> Outcome {
     sys!(sched_yield());
     equal!(sys!(sched_getscheduler(0)), i64::from(libc::SCHED_OTHER));
     Ok(())
+}
+
+/// The name that /proc shows.
+fn comm(path: &str) -> Result<String, Failure> {
+    Ok(std::fs::read_to_string(path)?.trim_end_matches('\n').to_string())
+}
+
+fn names_of_tasks() -> Outcome {
+    sys!(prctl(libc::PR_SET_NAME, c"a name that is far too long".as_ptr()));
+    let mut name = [7_u8; 20];
+    sys!(prctl(libc::PR_GET_NAME, name.as_mut_ptr()));
+    equal!(&name[..17], b"a name that is \0\x07");
+    let own = std::process::id();
+    for path in ["/proc/self/comm", "/proc/thread-self/comm", &format!("/proc/{own}/task/{own}/comm")] {
+        equal!(comm(path)?, "a name that is ");
+    }
+    check!(std::fs::read_to_string("/proc/self/stat")?.starts_with(&format!("{own} (a name that is ) ")));
+    check!(std::fs::read_to_string("/proc/self/status")?.starts_with("Name:\ta name that is \n"));
+    // A thread's name is its own.
+    let thread = std::thread::spawn(|| -> Result<String, Failure> {
+        sys!(prctl(libc::PR_SET_NAME, c"other".as_ptr()));
+        comm("/proc/thread-self/comm")
+    });
+    equal!(thread.join().map_err(|_| Failure::new("the thread panicked"))??, "other");
+    equal!(comm("/proc/self/comm")?, "a name that is ");
+    // A child has its parent's.
+    fork(|| {
+        equal!(comm("/proc/self/comm")?, "a name that is ");
+        Ok(())
+    })?
+    .succeeds()
+}
+
+fn a_parents_death_is_told() -> Outcome {
+    let mut ends = [0; 2];
+    sys!(pipe(ends.as_mut_ptr()));
+    let parent = fork(|| {
+        let mut ready = [0; 2];
+        sys!(pipe(ready.as_mut_ptr()));
+        fork(|| {
+            // Not inherited: what the child of this one has is nothing.
+            sys!(prctl(libc::PR_SET_PDEATHSIG, libc::SIGUSR1));
+            let mut number = 0;
+            sys!(prctl(libc::PR_GET_PDEATHSIG, &mut number));
+            equal!(number, libc::SIGUSR1);
+            fork(|| {
+                let mut number = 9;
+                sys!(prctl(libc::PR_GET_PDEATHSIG, &mut number));
+                equal!(number, 0);
+                Ok(())
+            })?
+            .succeeds()?;
+            // SAFETY: plain data.
+            let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+            sys!(sigaddset(&mut set, libc::SIGUSR1));
+            sys!(sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()));
+            sys!(write(ready[1], c"r".as_ptr().cast(), 1));
+            let mut signal = 0;
+            sys!(sigwait(&set, &mut signal));
+            equal!(signal, libc::SIGUSR1);
+            sys!(write(ends[1], c"told".as_ptr().cast(), 4));
+            Ok(())
+        })?;
+        let mut byte = 0_u8;
+        sys!(read(ready[0], (&raw mut byte).cast(), 1));
+        Ok(())
+    })?;
+    sys!(close(ends[1]));
+    parent.succeeds()?;
+    let mut told = [0_u8; 8];
+    equal!(sys!(read(ends[0], told.as_mut_ptr().cast(), 8)), 4);
+    // The end of the file: it has ended, too.
+    equal!(sys!(read(ends[0], told.as_mut_ptr().cast(), 8)), 0);
+    fails!(EINVAL, prctl(libc::PR_SET_PDEATHSIG, 65));
+    Ok(())
+}
+
+/// Runs without end, with this limit.
+fn run_with(soft: u64, hard: u64) -> Result<Status, Failure> {
+    let child = fork_status(|| {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: a structure of ours.
+        if unsafe { libc::setrlimit(libc::RLIMIT_CPU, &limit) } != 0 {
+            return 98;
+        }
+        loop {
+            std::hint::spin_loop();
+        }
+    })?;
+    child.wait()
+}
+
+fn limits_of_cpu_time() -> Outcome {
+    equal!(run_with(1, libc::RLIM_INFINITY)?, Status::Killed(libc::SIGXCPU));
+    equal!(run_with(1, 1)?, Status::Killed(libc::SIGKILL));
+    Ok(())
+}
+
+fn personality_is_linux() -> Outcome {
+    equal!(sys!(personality(0xffff_ffff)), 0);
+    equal!(sys!(personality(0)), 0);
+    Ok(())
+}
+
+fn capabilities() -> Outcome {
+    let get = || -> Result<([u32; 2], [u32; 6]), Failure> {
+        let (header, mut data) = ([0x2008_0522_u32, 0], [7_u32; 6]);
+        raw!(SYS_capget, header.as_ptr(), data.as_mut_ptr());
+        Ok((header, data))
+    };
+    let (_, root) = get()?;
+    check!(root[0] != 0 && root[0] == root[1], "{root:x?}");
+    // An unknown version is answered with one that is known.
+    let mut header = [1_u32, 0];
+    raw_fails!(EINVAL, SYS_capget, header.as_mut_ptr(), [0_u32; 6].as_mut_ptr());
+    equal!(header[0], 0x2008_0522);
+    header[1] = 999_999;
+    raw_fails!(ESRCH, SYS_capget, header.as_ptr(), [0_u32; 6].as_mut_ptr());
+    let child = fork(|| {
+        sys!(setgid(1000));
+        sys!(setuid(1000));
+        let (header, data) = get()?;
+        equal!((data[0], data[1]), (0, 0));
+        raw_fails!(EPERM, SYS_capset, header.as_ptr(), root.as_ptr());
+        Ok(())
+    })?;
+    child.succeeds()
+}
+
+fn only_root_turns_off() -> Outcome {
+    raw_fails!(EINVAL, SYS_reboot, 1, 2, 3, 0);
+    raw_fails!(EINVAL, SYS_reboot, 0xfee1_dead_u32, 672_274_793, 77, 0);
+    let child = fork(|| {
+        sys!(setuid(1000));
+        raw_fails!(EPERM, SYS_reboot, 0xfee1_dead_u32, 672_274_793, 0, 0);
+        Ok(())
+    })?;
+    child.succeeds()
+}
+
+fn memory_barriers() -> Outcome {
+    const GLOBAL: i64 = 1;
+    check!(raw!(SYS_membarrier, 0, 0) & GLOBAL != 0);
+    equal!(raw!(SYS_membarrier, GLOBAL, 0), 0);
+    raw_fails!(EINVAL, SYS_membarrier, GLOBAL, 1);
+    raw_fails!(EINVAL, SYS_membarrier, 1 << 20, 0);
+    Ok(())
+}
+
+fn the_log_is_read() -> Outcome {
+    let mut buffer = vec![0_u8; 4096];
+    check!(sys!(klogctl(10, std::ptr::null_mut(), 0)) >= 4096);
+    check!(sys!(klogctl(3, buffer.as_mut_ptr().cast(), 4096)) > 100);
+    fails!(EINVAL, klogctl(3, buffer.as_mut_ptr().cast(), -1));
+    fails!(EINVAL, klogctl(77, buffer.as_mut_ptr().cast(), 1));
+    let child = fork(|| {
+        sys!(setuid(1000));
+        fails!(EPERM, klogctl(5, std::ptr::null_mut(), 0));
+        Ok(())
+    })?;
+    child.succeeds()
 }

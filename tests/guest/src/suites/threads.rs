@@ -36,6 +36,7 @@ tests![
     robust_locks_are_freed,
     fork_beside_threads,
     signals_find_a_thread,
+    restartable_sequences,
 ];
 
 fn futex(word: &AtomicU32, op: i32, value: u32, time: Option<&libc::timespec>) -> i64 {
@@ -486,5 +487,13 @@ fn signals_find_a_thread() -> Outcome {
         check!(since.elapsed() < Duration::from_secs(20), "nobody took the signal");
         std::thread::yield_now();
     }
+    Ok(())
+}
+
+fn restartable_sequences() -> Outcome {
+    if crate::harness::on_linux() {
+        return Err(Failure::Skipped("Linux has them".into()));
+    }
+    raw_fails!(ENOSYS, SYS_rseq, 0, 32, 0, 0);
     Ok(())
 }
