@@ -122,6 +122,7 @@ fn report() -> Outcome {
     println!("=== numbers of status and statm, and what the mappings added to them");
     after.print(&before);
     names("/proc/self/status", ':')?;
+    status()?;
     names("/proc/self/smaps_rollup", ':')?;
     rollup_is_the_sum()?;
     stat()?;
@@ -370,19 +371,91 @@ impl Memory {
     }
 }
 
+/// The rows of status that do not depend on when and where it runs.
+fn status() -> Outcome {
+    println!("=== rows of /proc/self/status");
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let other = [
+        "Tgid",
+        "Pid",
+        "PPid",
+        "NStgid",
+        "NSpid",
+        "NSpgid",
+        "NSsid",
+        "VmPeak",
+        "VmSize",
+        "VmHWM",
+        "VmRSS",
+        "VmLck",
+        "RssAnon",
+        "RssFile",
+        "RssShmem",
+        "VmData",
+        "VmStk",
+        "VmExe",
+        "VmLib",
+        "VmPTE",
+        "SigQ",
+        "Cpus_allowed",
+        "Cpus_allowed_list",
+        "Mems_allowed",
+        "Speculation_Store_Bypass",
+        "SpeculationIndirectBranch",
+        "voluntary_ctxt_switches",
+        "nonvoluntary_ctxt_switches",
+    ];
+    for line in text.lines() {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        if !other.contains(&name) {
+            println!("{name}:{}", value.trim_end().replace('\t', " "));
+        }
+    }
+    let row = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(u64::MAX / 4)
+    };
+    let same = |name: &str, value: i64| {
+        println!("{name} {}", if row(name) as i64 == value { "equal" } else { "other" })
+    };
+    let id = i64::from(std::process::id());
+    ["Tgid", "Pid", "NStgid", "NSpid"].iter().for_each(|name| same(name, id));
+    same("PPid", sys!(getppid()));
+    same("NSpgid", sys!(getpgrp()));
+    same("NSsid", sys!(getsid(0)));
+    same("VmRSS", (row("RssAnon") + row("RssFile") + row("RssShmem")) as i64);
+    println!("VmPeak {}", if row("VmPeak") >= row("VmSize") { "more" } else { "less" });
+    println!("VmHWM {}", if row("VmHWM") >= row("VmRSS") { "more" } else { "less" });
+    println!("VmPTE {}", if (1..4096).contains(&row("VmPTE")) { "some" } else { "none" });
+    Ok(())
+}
+
 /// The fields of stat that do not depend on when and where it runs.
 fn stat() -> Outcome {
     println!("=== fields of /proc/self/stat");
     let text = std::fs::read_to_string("/proc/self/stat")?;
     let (start, rest) = text.rsplit_once(") ").unwrap_or_default();
-    println!("2 {}", start.split_once(' ').map_or("?", |(_, name)| name));
+    println!("2 {})", start.split_once(' ').map_or("?", |(_, name)| name));
     let fields: Vec<&str> = rest.split_whitespace().collect();
     println!("fields {}", fields.len() + 2);
     // Numbered as in proc(5), from 1 on; the third is the first here.
-    for number in [3, 18, 19, 20, 21, 25, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 43, 44, 52] {
+    for number in [3, 9, 18, 19, 20, 21, 25, 31, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 43, 44, 52] {
         println!("{number} {}", fields.get(number - 3).unwrap_or(&"?"));
     }
     let number = |n: usize| fields.get(n - 3).and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+    let same =
+        |n: usize, value: i64| println!("{n} {}", if number(n) as i64 == value { "equal" } else { "other" });
+    same(4, sys!(getppid()));
+    same(5, sys!(getpgrp()));
+    same(6, sys!(getsid(0)));
+    let statm = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = |n: usize| statm.split(' ').nth(n).and_then(|word| word.parse::<i64>().ok()).unwrap_or(-1);
+    same(23, pages(0) * page() as i64);
+    println!("7 {}", if number(7) > 0 { "a terminal" } else { "none" });
+    println!("10 {}", if number(10) > 100 { "some" } else { "none" });
+    println!("22 {}", if number(22) > 0 { "some" } else { "none" });
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    println!("39 {}", if number(39) < cpus { "a CPU" } else { "none" });
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let of = |name: &str, rights: &str| {
         let fits = |line: &&str| line.ends_with(name) && line.contains(rights);

@@ -42,7 +42,7 @@ pub fn suites(options: &Test) -> Vec<Suite> {
 const FIELDS: &str = "tests/guest/fields.expected";
 
 /// Whether a line is one of that system's on that machine, and the line.
-fn own_line<'a>(line: &'a str, system: System, arch: Arch) -> Option<&'a str> {
+fn own_line(line: &str, system: System, arch: Arch) -> Option<&str> {
     let Some((words, rest)) = line.strip_prefix('[').and_then(|line| line.split_once("] ")) else {
         return Some(line);
     };

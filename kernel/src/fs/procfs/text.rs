@@ -21,6 +21,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
+/// Linux' PF_RANDOMIZE, which every program has there, and PF_FORKNOEXEC.
+const RANDOMIZED: u32 = 0x0040_0000;
+const FORKED: u32 = 0x40;
 /// Bytes that are copied at once from another program's memory.
 const BOUNCE: usize = 512;
 
@@ -69,8 +72,7 @@ pub(super) fn stat(ctx: &mut MaySleep, whose: &Whose, to: &mut Text) -> Result<(
         session: session.id(),
         terminal: terminal.as_ref().map_or(0, |terminal| terminal.device()),
         foreground: terminal.as_ref().map_or(-1, |terminal| terminal.foreground() as i32),
-        // PF_RANDOMIZE, as every program has it on Linux.
-        flags: 0x0040_0000,
+        flags: if process.has_execed() { RANDOMIZED } else { RANDOMIZED | FORKED },
         faults: [usage.faults, children.faults],
         times: [usage.user, usage.system, children.user, children.system].map(ticks),
         priority: 20 + nice,

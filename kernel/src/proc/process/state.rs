@@ -259,6 +259,10 @@ impl Process {
     pub fn session(&self) -> Arc<Session> {
         Arc::clone(self.group(&tree::lock()).session())
     }
+    /// Whether it has executed a program since it was made.
+    pub fn has_execed(&self) -> bool {
+        self.family.get(&tree::lock()).has_execed
+    }
     /// Whether its session is named after it.
     pub fn is_session_leader(&self) -> bool {
         self.session().id() == self.pid()
