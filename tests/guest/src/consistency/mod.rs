@@ -32,7 +32,7 @@ pub fn main(seconds: u64) -> i32 {
 
 /// What was read is true, whatever happens meanwhile.
 pub fn readers_against_changes() -> Outcome {
-    run(Amount::Reads(60)).map(drop)
+    run(Amount::Reads(48)).map(drop)
 }
 
 /// The checker sees what is wrong.

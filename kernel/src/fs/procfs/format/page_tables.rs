@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! s390x DAT (11/11/8), layout frag, free rcu
-//! 0 00000000-40000000000 table 0xd50000 page 0xd50000 fragment 0/1 bytes 16384 part 0/1 entries 2/2048 linked page-has 1 live 0 waiting 0 free region-third table
-//!  1 00000000-80000000 table 0xd54000 page 0xd54000 fragment 0/1 bytes 16384 part 0/1 entries 2/2048 linked page-has 1 live 0 waiting 0 free segment table
-//!   2 01000000-01100000 table 0xd65800 page 0xd65000 fragment 1/2 bytes 2048 part 0/1 entries 148/256 linked page-has 2 live 0 waiting 0 free page table
+//! 0 00000000-40000000000 table 0xe4c000 page 0xe4c000 fragment 0/1 bytes 16384 part 0/1 entries 2/2048 linked page-has 1 live 0 waiting 0 free region-third table
+//!  1 00000000-80000000 table 0xe7c000 page 0xe7c000 fragment 0/1 bytes 16384 part 0/1 entries 2/2048 linked page-has 1 live 0 waiting 0 free segment table
+//!   2 01000000-01100000 table 0xf19000 page 0xf19000 fragment 0/2 bytes 2048 part 0/1 entries 23/256 linked page-has 1 live 0 waiting 1 free page table
 //! ```
 
 use crate::fs::pseudo::Text;
