@@ -62,7 +62,8 @@ impl Frame {
     }
     /// Zeroes it.
     pub fn zero(&mut self) {
-        self.bytes_mut().fill(MaybeUninit::zeroed());
+        // SAFETY: the block is mapped, aligned to its size and exclusively owned.
+        unsafe { mmu::fill(self.as_ptr().as_ptr(), 0, self.size()) };
     }
     /// The descriptor of its first frame.
     pub fn descriptor(&self) -> &'static Descriptor {

@@ -38,7 +38,7 @@ impl Buddy {
         self.free -= 1 << order;
         Some(Pfn::new(start as u64))
     }
-    /// Gives a block back. Its descriptor was `Allocated` or `Cached` and is not any more.
+    /// Gives a block back that nobody owns.
     pub(super) fn put(&mut self, start: Pfn, order: u8) {
         self.lists.dealloc(start.get() as usize, 1 << order);
         self.free += 1 << order;

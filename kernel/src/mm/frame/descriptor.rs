@@ -1,16 +1,17 @@
 //! One descriptor for each frame: who has it, and one pointer for the owner's own use.
 //!
 //! ```text
-//!                 refill              alloc
-//!   Free  -------------------> Cached ------> Allocated
-//!    ^  \------------------------------------->  |
-//!    |            drain               free       |  (order 0; larger blocks skip the cache)
-//!    +------------------------- Cached <---------+ <---- Waiting <-- (the last reference is dropped)
+//!          alloc              the last reference is dropped
+//!   Free ---------> Allocated ------------------------------> Waiting
+//!    ^                 |                                         |
+//!    +-----------------+<----------------------------------------+
+//!          free                    a grace period later
 //! ```
 //!
-//! Only the first frame of a block is `Cached` or `Allocated`; the others stay `Free`, so taking a
-//! large block writes one descriptor. `Reserved` frames are in the table and never handed out: the
-//! kernel's image, firmware, holes between the ranges of memory.
+//! Only the first frame of a block is `Allocated`; the others stay `Free`, so taking a large block
+//! writes one descriptor. Whether a free block is in a CPU's cache or in the lists is not noted: nobody
+//! would do anything else for it. `Reserved` frames are in the table and never handed out: the kernel's
+//! image, firmware, holes between the ranges of memory.
 //!
 //! 16 bytes a frame are 0.4 % of memory with 4 KB frames. Linux' `struct page` has 64, in which
 //! every user overlays his own fields; that one field served as list link and as RCU head is how a
@@ -83,12 +84,10 @@ pub enum State {
     Reserved = 0,
     /// Part of a free block, or of an allocated one and not its first.
     Free = 1,
-    /// In a CPU's cache.
-    Cached = 2,
     /// The first frame of a block that has an owner.
-    Allocated = 3,
+    Allocated = 2,
     /// The same, after its last owner: it waits for a grace period.
-    Waiting = 4,
+    Waiting = 3,
 }
 
 /// A descriptor's first word, decoded.
@@ -121,9 +120,8 @@ impl Word {
         let [poisoned, kind, order, state] = bits.to_be_bytes();
         let state = match state {
             1 => State::Free,
-            2 => State::Cached,
-            3 => State::Allocated,
-            4 => State::Waiting,
+            2 => State::Allocated,
+            3 => State::Waiting,
             _ => State::Reserved,
         };
         Self { state, order, kind: Kind::from_bits(kind), poisoned: poisoned & 1 != 0 }
@@ -154,6 +152,11 @@ impl Descriptor {
     pub fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Relaxed))
     }
+    /// The kind alone: of a frame to which the caller has a reference.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        Kind::from_bits((self.word.load(Ordering::Relaxed) >> 16) as u8)
+    }
     /// The pointer that the frame's owner left here, null if none.
     #[inline(always)]
     pub fn owner(&self) -> *mut () {
@@ -176,6 +179,7 @@ impl Descriptor {
         self.references.load(Ordering::Relaxed)
     }
     /// One more, by somebody who has one.
+    #[inline]
     pub(in crate::mm) fn get(&self) {
         self.references.fetch_add(1, Ordering::Relaxed);
     }
@@ -199,22 +203,21 @@ impl Descriptor {
         self.word.store(word.bits(), Ordering::Relaxed);
     }
 
-    /// From `Allocated` with that order to `Cached`: of two that free the same block, one succeeds.
+    /// From `Allocated` with that order to `Free`: of two that free the same block, one succeeds.
     pub(super) fn release(&self, order: u8) -> Result<Kind, Misuse> {
         let seen = self.word.load(Ordering::Relaxed);
         let word = Word::from_bits(seen);
         match word.state {
             State::Reserved => return Err(Misuse::Reserved),
-            State::Free | State::Cached | State::Waiting => return Err(Misuse::NotAllocated),
+            State::Free | State::Waiting => return Err(Misuse::NotAllocated),
             State::Allocated if word.order != order => {
                 return Err(Misuse::WrongOrder { is: word.order, given: order });
             }
             State::Allocated if self.references() != 0 => return Err(Misuse::Shared),
             State::Allocated => {}
         }
-        let cached = Word { state: State::Cached, ..Word::FREE };
         // Relaxed: the block's contents change hands under the lock of the list it goes to.
-        match self.word.compare_exchange(seen, cached.bits(), Ordering::Relaxed, Ordering::Relaxed) {
+        match self.word.compare_exchange(seen, Word::FREE.bits(), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => {
                 self.owner.store(core::ptr::null_mut(), Ordering::Relaxed);
                 Ok(word.kind)
@@ -231,7 +234,7 @@ pub enum Misuse {
     Foreign,
     /// The frame is reserved.
     Reserved,
-    /// The frame is free, in a cache, waiting, or inside a block: most likely it was freed twice.
+    /// The frame is free, waiting, or inside a block: most likely it was freed twice.
     NotAllocated,
     /// The frame is shared by counting, and somebody has a reference.
     Shared,
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn words_survive_encoding() {
-        for state in [State::Reserved, State::Free, State::Cached, State::Allocated, State::Waiting] {
+        for state in [State::Reserved, State::Free, State::Allocated, State::Waiting] {
             for kind in Kind::ALL {
                 for poisoned in [false, true] {
                     let word = Word { state, order: 7, kind, poisoned };

@@ -3,7 +3,7 @@
 //! ```text
 //!   alloc, Frame (freed on drop)
 //!     |
-//!   cache: single frames, one for each CPU      table: a descriptor for each frame
+//!   cache: small blocks, one for each CPU       table: a descriptor for each frame
 //!     |  in batches
 //!   buddy: free blocks of 2^order frames  ---- reserve: memory for the lists' own nodes
 //! ```
@@ -42,7 +42,7 @@ use crate::error::Errno;
 use crate::sync::percpu::Slot;
 use crate::sync::{IrqSpinLock, LockClass, MaySleep, Once, PerCpu, Rank};
 use buddy::Buddy;
-use cache::{BATCH, Cache};
+use cache::{BATCH_ORDER, Cache};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use reserve::Reserve;
 use table::Table;
@@ -159,7 +159,7 @@ impl FrameAllocator {
             Some(start) => start,
             None => self.take_slowly(request, ctx).ok_or(Errno::ENOMEM)?,
         };
-        if request.order != 0 || cfg!(debug_assertions) || self.poison.get() == OnFree::Poison {
+        if cfg!(debug_assertions) || self.poison.get() == OnFree::Poison {
             self.check_poison(start, request.order);
         }
         self.descriptor_of_block(start).set(Word {
@@ -179,35 +179,31 @@ impl FrameAllocator {
     #[inline(always)]
     fn take(&self, request: Request) -> Option<Pfn> {
         // Not pinned: should this task move in between, it uses another CPU's cache, under its lock.
-        let cache = self.caches.of(cpu::id());
-        if request.order == 0 {
-            let mut cache = cache.lock();
-            let frame = match cache.pop() {
-                Some(frame) => frame,
-                None => self.refill(&mut cache)?,
-            };
-            cache.count(request.kind, 1);
-            Some(frame)
-        } else {
-            let start = self.with_buddy(|buddy| buddy.take(request.order))?;
-            cache.lock().count(request.kind, 1 << request.order);
-            Some(start)
-        }
+        let mut cache = self.caches.of(cpu::id()).lock();
+        let start = match cache.pop(request.order) {
+            Some(start) => start,
+            None => self.refill(&mut cache, request.order)?,
+        };
+        cache.count(request.kind, 1 << request.order);
+        Some(start)
     }
 
-    /// One frame; more of them are put into the cache, which is empty and locked, unless somebody
-    /// looks for the last ones.
+    /// A block from the lists. If the cache keeps blocks of that order a larger one is cut up, and the
+    /// rest put into the cache, which has none and is locked; unless somebody looks for the last frames.
     #[cold]
-    fn refill(&self, cache: &mut Cache) -> Option<Pfn> {
+    fn refill(&self, cache: &mut Cache, order: u8) -> Option<Pfn> {
         self.with_buddy(|buddy| {
-            let first = buddy.take(0)?;
-            let more = if self.is_short() { 0 } else { BATCH - 1 };
-            for _ in 0..more {
-                let Some(frame) = buddy.take(0) else { break };
-                self.mark(frame, State::Cached);
-                cache.push(frame);
+            if Cache::keeps(order)
+                && !self.is_short()
+                && let Some(batch) = buddy.take(BATCH_ORDER)
+            {
+                // The lowest goes first; the empty list has room for the others.
+                for piece in (1..1_u64 << (BATCH_ORDER - order)).rev() {
+                    cache.push(order, Pfn::new(batch.get() + (piece << order)));
+                }
+                return Some(batch);
             }
-            Some(first)
+            buddy.take(order)
         })
     }
 
@@ -261,39 +257,30 @@ impl FrameAllocator {
         let kind = descriptor.release(order)?;
         // From here on the block is this CPU's alone: it is neither allocated nor on a list.
         self.wipe(start, order);
-        let cache = self.caches.of(cpu::id());
-        let mut cache = cache.lock();
+        let mut cache = self.caches.of(cpu::id()).lock();
         cache.count(kind, -(1 << order));
-        if order != 0 || self.is_short() {
-            // The lock of the cache is held until the block is on the lists: see `drain_and_take`.
-            self.mark(start, State::Free);
-            self.with_buddy(|buddy| buddy.put(start, order));
-        } else if !cache.push(start) {
-            self.with_buddy(|buddy| {
-                for frame in cache.frames.drain(..BATCH) {
-                    let frame = Pfn::new(u64::from(frame));
-                    self.mark(frame, State::Free);
-                    buddy.put(frame, 0);
-                }
-            });
-            cache.push(start);
+        if !self.is_short() {
+            if cache.push(order, start) {
+                return Ok(());
+            }
+            if Cache::keeps(order) {
+                self.with_buddy(|buddy| cache.give_back(order, |block| buddy.put(block, order)));
+                cache.push(order, start);
+                return Ok(());
+            }
         }
+        // The lock of the cache is held until the block is on the lists: see `drain_and_take`.
+        self.with_buddy(|buddy| buddy.put(start, order));
         Ok(())
     }
 
-    /// Puts all frames in the CPUs' caches back on the lists, so that they become large blocks again.
+    /// Puts all that is in the CPUs' caches back on the lists, so that it becomes large blocks again.
     pub fn drain(&self) {
         for cache in self.caches.iter() {
             let mut cache = cache.lock();
-            if cache.frames.is_empty() {
-                continue;
+            if cache.frames() != 0 {
+                self.with_buddy(|buddy| cache.drain(|block, order| buddy.put(block, order)));
             }
-            self.with_buddy(|buddy| {
-                while let Some(frame) = cache.pop() {
-                    self.mark(frame, State::Free);
-                    buddy.put(frame, 0);
-                }
-            });
         }
     }
 
@@ -301,13 +288,6 @@ impl FrameAllocator {
         let mut buddy = self.buddy.lock();
         let _entered = self.reserve.enter();
         work(&mut buddy)
-    }
-
-    /// For a frame that is this CPU's alone: the new state. What is known of its contents stays.
-    fn mark(&self, frame: Pfn, state: State) {
-        let descriptor = self.descriptor_of_block(frame);
-        let poisoned = descriptor.word().poisoned;
-        descriptor.set(Word { state, poisoned, ..Word::FREE });
     }
 
     /// Takes a block back that [`Frame::into_raw`] gave up.
@@ -401,7 +381,7 @@ impl FrameAllocator {
         let mut used = [0i64; Kind::ALL.len()];
         for cache in self.caches.iter() {
             let cache = cache.lock();
-            counts.cached += cache.frames.len();
+            counts.cached += cache.frames();
             for (sum, part) in used.iter_mut().zip(cache.used) {
                 *sum += part;
             }
