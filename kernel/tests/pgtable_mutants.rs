@@ -244,8 +244,8 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         "a reader of any scheme will do",
         "pgtable/scheme/mod.rs",
-        "self.scheme.is_none_or(|name| name == scheme.name())",
-        "self.scheme.is_none_or(|name| name != \"\" || scheme.name() == name)",
+        "self.scheme.is_none_or(|own| same(own, scheme.name()))",
+        "self.scheme.is_none_or(|own| own != \"\" || same(own, scheme.name()))",
         By::Host,
         "a_reader_of_another_scheme",
         "did not panic",

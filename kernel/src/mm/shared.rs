@@ -15,7 +15,7 @@
 //! memory, and callbacks run with preemption off. The rest waits for its turn, not for another grace
 //! period.
 
-use super::frame::{Frame, FrameAllocator, Misuse};
+use super::frame::{Frame, FrameAllocator, Kind, Misuse};
 use crate::addr::Pfn;
 use crate::arch::MAX_CPUS;
 use crate::arch::current::cpu;
@@ -141,15 +141,17 @@ impl SharedFrames {
         frame.into_raw()
     }
 
-    /// One more reference.
+    /// One more reference; tells what the frame is used for.
     ///
     /// # Safety
     /// The caller holds a reference to the frame, or the lock under which an entry that holds one
     /// stays as it is.
-    pub unsafe fn get(&self, frame: Pfn) {
-        if let Some(descriptor) = self.frames.descriptor(frame) {
+    #[inline]
+    pub unsafe fn get(&self, frame: Pfn) -> Kind {
+        self.frames.descriptor(frame).map_or(Kind::Kernel, |descriptor| {
             descriptor.get();
-        }
+            descriptor.kind()
+        })
     }
 
     /// Drops a reference. After the last, the frame waits for a grace period and is freed. In any
@@ -197,7 +199,7 @@ impl SharedFrames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mm::frame::{Kind, Request};
+    use crate::mm::frame::Request;
     use crate::mm::testing::frames;
     use crate::sync::MaySleep;
 

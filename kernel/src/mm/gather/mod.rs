@@ -94,9 +94,7 @@ impl<'t, F: PagingFormat> TlbGather<'t, F> {
             }
         }
         self.changed.clear();
-        let detached = core::mem::take(&mut self.detached);
-        let data = core::mem::take(&mut self.data);
-        self.tables.flush(&leaves, everything, detached, data);
+        self.tables.flush(&leaves, everything, &mut self.detached, &mut self.data);
     }
 }
 

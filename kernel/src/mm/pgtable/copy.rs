@@ -32,7 +32,6 @@ impl<F: PagingFormat> PageTable<F> {
         copy: &mut impl FnMut(Page) -> Copied,
     ) -> Result<bool, Errno> {
         let leaf = &F::LEVELS[paging::last::<F>()];
-        let page_bytes = 1 << F::PAGE_SHIFT;
         let mut flush = false;
         let mut at = range.start;
         while at < range.end {
@@ -45,41 +44,32 @@ impl<F: PagingFormat> PageTable<F> {
                     Next::Resume(next) => at = next,
                     Next::Leaf(path) => {
                         at = path.va;
-                        let source = path.end();
+                        let source = path.leaf();
+                        let stop = source.base.get().saturating_add(leaf.table_span()).min(range.end.get());
                         match other.leaf(&reader, at) {
                             // A table for the other only if there is something to put into it.
-                            None => match source.table.first_page(leaf.index(at)) {
-                                Some(index) => {
-                                    let first = source.base.get() + index as u64 * leaf.entry_span();
-                                    at = VirtAddr::new(first).align_down(page_bytes);
-                                    wanted = (at < range.end).then_some(at);
-                                }
-                                None => {
-                                    at = VirtAddr::new(source.base.get().saturating_add(leaf.table_span()))
-                                }
-                            },
+                            None => {
+                                let Some(source) = source.lock(self.memory) else { continue };
+                                let first = source.next_page(source.entries_of(at, stop));
+                                wanted = first.map(|(index, _)| source.addr_of(index));
+                                at = wanted.unwrap_or(VirtAddr::new(stop));
+                            }
                             Some(target) => {
-                                let both = lock_both(source, target.end(), self.memory);
+                                let both = lock_both(source, target.leaf(), self.memory);
                                 let Some(both) = both else { continue };
-                                let stop = source.base.get().saturating_add(leaf.table_span());
-                                let stop = stop.min(range.end.get());
+                                let mut entries = both.source.entries_of(at, stop);
                                 // When all pages of the table were seen the rest of it is empty.
                                 let mut left = both.source.most_used();
-                                while left > 0 {
-                                    at = both.source.skip_to(at, stop);
-                                    if at.get() >= stop {
-                                        break;
+                                while left > 0
+                                    && let Some((index, page)) = both.source.next_page(entries.clone())
+                                {
+                                    left = left.saturating_sub(paging::run::<F>());
+                                    let Copied { here, there } = copy(page);
+                                    if here != page {
+                                        flush |= both.source.set_access(self.space, index, here);
                                     }
-                                    let index = leaf.index(at);
-                                    if let Some(page) = both.source.page(index) {
-                                        left = left.saturating_sub(paging::run::<F>());
-                                        let Copied { here, there } = copy(page);
-                                        if here != page {
-                                            flush |= both.source.set_access(self.space, index, here);
-                                        }
-                                        both.target.publish(index, run_entries::<F>(there));
-                                    }
-                                    at = VirtAddr::new(at.get() + page_bytes);
+                                    both.target.publish(index, run_entries::<F>(there));
+                                    entries.start = index + paging::run::<F>();
                                 }
                                 at = VirtAddr::new(stop);
                             }

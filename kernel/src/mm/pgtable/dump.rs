@@ -101,7 +101,7 @@ impl<F: PagingFormat> PageTable<F> {
             fragment: (fragment, packing.fragments),
             fragment_bytes: packing.fragment_bytes(),
             part: (offset / level.bytes(), packing.tables),
-            entries: (counted.map_or_else(looked, |used| used.get()), table.entries()),
+            entries: (counted.map_or_else(looked, |share| share.used()), table.entries()),
             linked: at.is_linked(),
             stage,
             stages,
@@ -121,7 +121,8 @@ impl<F: PagingFormat> PageTable<F> {
         // Once round always comes further: past a table, or past an entry that leads to none.
         let mut steps = steps.max(paging::last::<F>() + 2);
         while from.base.get() < paging::space_bytes::<F>() {
-            let mut at = Located { table: self.root(reader), parent: None, base: VirtAddr::new(0) };
+            let root = self.root(reader);
+            let mut at = Located::new(root, root.addr(), VirtAddr::new(0));
             loop {
                 if (Place { base: at.base, level: at.table.level() }) >= from {
                     from = Place { base: at.base, level: at.table.level() + 1 };
@@ -188,7 +189,7 @@ fn next_child<'rcu, F: PagingFormat>(
         let Some(left) = steps.checked_sub(1) else { return Child::Resume(base) };
         *steps = left;
         if let Some(child) = table.child(index) {
-            return Child::Table(Located { table: child, parent: Some((table, index)), base });
+            return Child::Table(Located::new(child, table.addr(), base));
         }
     }
     Child::None(VirtAddr::new(above.base.get() + F::LEVELS[table.level()].table_span()))

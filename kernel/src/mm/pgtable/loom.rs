@@ -165,7 +165,7 @@ impl Scheme for ModelRcu {
     fn enter<'ctx>(&self, _ctx: &'ctx MaySleep) -> Section<'ctx> {
         Section::Model(self.0.cpus[CPU.with(Cell::get)].lock().unwrap())
     }
-    fn dispose(&self, memory: &'static dyn Memory, _users: CpuSet, flushed: FlushedTables) {
+    fn dispose(&self, memory: &'static dyn Memory, _users: CpuSet, flushed: FlushedTables<'_>) {
         flushed.free_after_grace_period(memory);
     }
 }

@@ -26,7 +26,7 @@ impl<F: PagingFormat> PageTable<F> {
             let reader = self.reader(ctx);
             // Unmapped meanwhile with its table: make it again.
             let Some(path) = self.leaf(&reader, va) else { continue };
-            let Some(guard) = path.end().lock(self.memory) else { continue };
+            let Some(guard) = path.leaf().lock(self.memory) else { continue };
             let index = F::LEVELS[paging::last::<F>()].index(va);
             if guard.page(index).is_some() {
                 return Err(Errno::EEXIST);
@@ -40,7 +40,7 @@ impl<F: PagingFormat> PageTable<F> {
     pub fn lookup(&self, va: VirtAddr, ctx: &MaySleep) -> Option<Page> {
         let reader = self.reader(ctx);
         let path = self.leaf(&reader, va)?;
-        match path.end().table.load(F::LEVELS[paging::last::<F>()].index(va.align_down(1 << F::PAGE_SHIFT))) {
+        match path.leaf().table.load(F::LEVELS[paging::last::<F>()].index(va.align_down(1 << F::PAGE_SHIFT))) {
             paging::Entry::Page(page) => Some(page),
             _ => None,
         }
@@ -67,8 +67,8 @@ impl<F: PagingFormat> PageTable<F> {
                 Next::Resume(at) => at,
                 Next::Leaf(path) => {
                     let leaf = &F::LEVELS[paging::last::<F>()];
-                    let Some(guard) = path.end().lock(self.memory) else { continue };
-                    let stop = path.end().base.get().saturating_add(leaf.table_span()).min(range.end.get());
+                    let Some(guard) = path.leaf().lock(self.memory) else { continue };
+                    let stop = path.leaf().base.get().saturating_add(leaf.table_span()).min(range.end.get());
                     let mut at = path.va;
                     while at.get() < stop && !gather.is_full() {
                         if let Some(page) = guard.page(leaf.index(at)) {

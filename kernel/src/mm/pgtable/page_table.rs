@@ -11,7 +11,7 @@
 use super::detach::DetachedTable;
 use super::frag::{FragmentList, Wipe};
 use super::layout::{Layout, Packing};
-use super::scheme::{FlushedTables, Reader, Scheme};
+use super::scheme::{BATCH_PAGES, BATCH_TABLES, FlushedTables, Reader, Scheme};
 use super::table::TableRef;
 use super::{Fragment, Memory, WORDS, counters, hardware, memory};
 use crate::addr::{PhysAddr, VirtAddr};
@@ -86,7 +86,7 @@ impl<F: PagingFormat> PageTable<F> {
         }
         let root_fragment = lists[0].alloc(ctx).ok_or(Errno::ENOMEM)?;
         let root = address(&root_fragment, Packing::of::<F>(layout, 0));
-        count_anew(&root_fragment, 0);
+        count_anew(&root_fragment, 0, 0);
         // SAFETY: a new fragment: ours alone.
         unsafe { clear::<F>(root, 0) };
         // SAFETY: an empty root, which stays one until the value is dropped.
@@ -188,7 +188,7 @@ impl<F: PagingFormat> PageTable<F> {
         let packing = self.packing(level);
         let fragment = self.lists[usize::from(self.list_of_level[level])].alloc(ctx)?;
         let first = address(&fragment, packing);
-        count_anew(&fragment, 0);
+        count_anew(&fragment, 0, 0);
         for table in 0..packing.tables {
             let at = first.get() + (table * F::LEVELS[level].bytes()) as u64;
             // SAFETY: a new fragment: ours alone.
@@ -201,13 +201,13 @@ impl<F: PagingFormat> PageTable<F> {
         self.table_bytes.fetch_add((by * packing.fragment_bytes() as isize) as usize, Ordering::Relaxed);
     }
 
-    /// Makes every CPU forget what was unlinked, and gives it to the scheme.
+    /// Makes every CPU forget what was unlinked, and gives it to the scheme: both lists are empty then.
     pub(in crate::mm) fn flush(
         &self,
         pages: &[VirtAddr],
         everything: bool,
-        tables: ArrayVec<DetachedTable, { super::scheme::BATCH_TABLES }>,
-        data: ArrayVec<PhysAddr, { super::scheme::BATCH_PAGES }>,
+        tables: &mut ArrayVec<DetachedTable, BATCH_TABLES>,
+        data: &mut ArrayVec<PhysAddr, BATCH_PAGES>,
     ) {
         // An entry of an upper table may be in a walk cache, which is cleared as a whole (H30).
         let everything = everything || !tables.is_empty();
@@ -224,7 +224,6 @@ impl<F: PagingFormat> PageTable<F> {
         } else if !pages.is_empty() {
             hardware::flush_pages(self.space, pages, F::LEVELS[paging::last::<F>()].shift);
         }
-        let tables = tables.into_iter().map(DetachedTable::flushed).collect();
         self.scheme.dispose(self.memory, self.users(), FlushedTables { tables, pages: data });
     }
 }
@@ -238,8 +237,10 @@ impl<F: PagingFormat> Drop for PageTable<F> {
         // SAFETY: no CPU has it active (`activate`'s promise).
         unsafe { hardware::destroy(self.space) };
         // `destroy` has flushed everything, the root's entries included.
-        let tables = [root.flushed()].into_iter().collect();
-        self.scheme.dispose(self.memory, self.users(), FlushedTables { tables, pages: ArrayVec::new() });
+        let (mut tables, mut pages) = (ArrayVec::new(), ArrayVec::new());
+        tables.push(root);
+        let flushed = FlushedTables { tables: &mut tables, pages: &mut pages };
+        self.scheme.dispose(self.memory, self.users(), flushed);
     }
 }
 
@@ -255,11 +256,11 @@ pub(super) fn address(fragment: &Fragment, packing: Packing) -> PhysAddr {
     PhysAddr::new(page.block().get() + (usize::from(index) * packing.fragment_bytes()) as u64)
 }
 
-/// So many entries of a fragment that nobody sees are not empty.
-pub(super) fn count_anew(fragment: &Fragment, entries: usize) {
+/// These entries of a fragment that nobody sees are not empty, and no others.
+pub(super) fn count_anew(fragment: &Fragment, first: usize, entries: usize) {
     let (page, index) = fragment.place();
     if let Some(used) = page.used(index) {
-        used.set(entries);
+        used.set(first, entries);
     }
 }
 

@@ -135,7 +135,7 @@ impl<F: PagingFormat> PageTable<F> {
         let parent = unsafe { TableRef::<F>::new(at, above, reader) };
         let first_table = address(child, self.packing(level));
         // Not added: what was not hung in is linked again.
-        count_anew(parent_fragment, tables);
+        count_anew(parent_fragment, first, tables);
         parent.fill_unseen(first, self.table_entries(level, first_table, tables));
     }
 }

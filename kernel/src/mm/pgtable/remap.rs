@@ -63,13 +63,14 @@ impl<F: PagingFormat> PageTable<F> {
     fn move_between(&self, source: Option<Path<'_, F>>, target: &Path<'_, F>) -> Moved {
         let leaf = &F::LEVELS[paging::last::<F>()];
         let Some(source) = source else { return Moved::No(Errno::ENOENT) };
-        let Some(both) = lock_both(source.end(), target.end(), self.memory) else { return Moved::Again };
+        let Some(both) = lock_both(source.leaf(), target.leaf(), self.memory) else { return Moved::Again };
         if both.target.page(leaf.index(target.va)).is_some() {
             return Moved::No(Errno::EEXIST);
         }
-        let Some(page) = both.source.clear_page(self.space, leaf.index(source.va)) else {
+        let Some(page) = both.source.page(leaf.index(source.va)) else {
             return Moved::No(Errno::ENOENT);
         };
+        both.source.clear_page(self.space, leaf.index(source.va), page);
         both.target.publish(leaf.index(target.va), run_entries::<F>(page));
         Moved::Yes
     }

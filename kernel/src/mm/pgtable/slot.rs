@@ -39,13 +39,15 @@ impl<F: PagingFormat> Slot<'_, F> {
     /// Puts another page in the place of the one that is there. The old one's reference is the caller's,
     /// once CPUs were made to forget it.
     pub fn exchange(&self, page: Page) {
-        let _ = self.guard.clear_page(self.tables.space, self.index);
+        let _ = self.clear();
         hardware::new_code(page, 1 << F::PAGE_SHIFT);
         self.guard.publish(self.index, run_entries::<F>(page));
     }
     /// Empties the place. The page's reference is the caller's, once CPUs were made to forget it.
     pub fn clear(&self) -> Option<Page> {
-        self.guard.clear_page(self.tables.space, self.index)
+        let page = self.page()?;
+        self.guard.clear_page(self.tables.space, self.index, page);
+        Some(page)
     }
     /// Writes the same again, so that a CPU that remembers less than is there forgets it.
     pub fn refresh(&self) {
@@ -63,7 +65,7 @@ impl<F: PagingFormat> PageTable<F> {
         loop {
             let reader = self.reader(ctx);
             let path = self.leaf(&reader, va)?;
-            let Some(guard) = path.end().lock(self.memory) else { continue };
+            let Some(guard) = path.leaf().lock(self.memory) else { continue };
             // SeqCst: pairs with the fence of whoever publishes another set of mappings and then looks
             // for tables: either he finds this table, or what is looked at from here on is his.
             fence(Ordering::SeqCst);

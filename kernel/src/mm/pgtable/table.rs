@@ -4,7 +4,7 @@
 //! writer locks it, looks again whether the table is still linked, and gets a [`TableGuard`], the
 //! only thing that can store. Both deal in values; there is no reference into a live table.
 
-use super::frag::page::{TABLE_LOCK_SECOND, Used};
+use super::frag::page::{Share, TABLE_LOCK_SECOND};
 use super::scheme::Reader;
 use super::{Memory, PtPage, hardware, memory};
 use crate::addr::{PhysAddr, VirtAddr};
@@ -12,7 +12,7 @@ use crate::arch::paging::{self, ENTRY_BYTES, Entry, Page, PagingFormat};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::spin::SpinGuard;
 use core::marker::PhantomData;
-use core::ops::Deref;
+use core::ops::{Deref, Range};
 
 /// A table that stays a table for `'rcu`, whether or not it is still linked.
 ///
@@ -62,6 +62,12 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
     pub(super) unsafe fn new(addr: PhysAddr, level: usize, _guard: &'rcu Reader<'_>) -> Self {
         Self { addr, level, _guard: PhantomData }
     }
+    /// # Safety
+    /// There was a reference to that table, of that lifetime.
+    #[inline(always)]
+    pub(super) unsafe fn again(addr: PhysAddr, level: usize) -> Self {
+        Self { addr, level, _guard: PhantomData }
+    }
     /// Where it lies.
     pub fn addr(self) -> PhysAddr {
         self.addr
@@ -71,8 +77,15 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
         self.level
     }
     /// How many entries it has.
+    #[inline(always)]
     pub fn entries(self) -> usize {
         F::LEVELS[self.level].entries
+    }
+    /// The same, with the level as a constant, and with it all that follows from it.
+    #[inline(always)]
+    fn leaf(self) -> Self {
+        debug_assert!(self.level == paging::last::<F>());
+        Self { level: paging::last::<F>(), ..self }
     }
     /// One entry, loaded once (H21), with what it points to visible (H7). What is found in a table that
     /// was freed is counted, and is nothing; a debug build panics there.
@@ -101,6 +114,7 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
         paging::from_memory(self.slot(index).load(Ordering::Acquire))
     }
     /// The table that an entry points to.
+    #[inline(always)]
     pub fn child(self, index: usize) -> Option<Self> {
         match self.load(index) {
             Entry::Table(addr) => Some(Self { addr, level: self.level + 1, _guard: PhantomData }),
@@ -111,7 +125,9 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
     #[inline(always)]
     fn slot(self, index: usize) -> &'rcu AtomicU64 {
         debug_assert!(index < self.entries());
-        let at = PhysAddr::new(self.addr.get() + (index % self.entries() * ENTRY_BYTES) as u64);
+        // A power of two (`paging::check`).
+        let index = index & (self.entries() - 1);
+        let at = PhysAddr::new(self.addr.get() + (index * ENTRY_BYTES) as u64);
         // SAFETY: within a table that stays one for `'rcu` (the type's promise).
         unsafe { memory::entry(at) }
     }
@@ -122,23 +138,6 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
             // Relaxed: the table is published with Release.
             self.slot(index).store(paging::to_memory(entry), Ordering::Relaxed);
         }
-    }
-
-    /// The first entry from `from` on that is a page's.
-    pub(super) fn first_page(self, from: usize) -> Option<usize> {
-        let mut at = self.skip_empty(from, self.entries());
-        while at < self.entries() && !matches!(self.load(at), Entry::Page(_)) {
-            at = self.skip_empty(at + 1, self.entries());
-        }
-        (at < self.entries()).then_some(at)
-    }
-
-    /// The first entry of `from..to` that is not empty, or `to`.
-    #[inline]
-    fn skip_empty(self, from: usize, to: usize) -> usize {
-        let empty = paging::to_memory(F::empty(self.level));
-        // Relaxed: whoever goes on with the entry loads it once more.
-        (from..to).find(|&index| self.slot(index).load(Ordering::Relaxed) != empty).unwrap_or(to)
     }
 
     /// Whether all entries are empty, by looking at each, for tables that are not counted.
@@ -154,10 +153,10 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
 pub struct Located<'rcu, F> {
     /// The table.
     pub table: TableRef<'rcu, F>,
-    /// The table above it and the entry there; none for the root.
-    pub parent: Option<(TableRef<'rcu, F>, usize)>,
     /// The first address that it translates.
     pub base: VirtAddr,
+    /// The table above it; the root's is the root.
+    above: PhysAddr,
 }
 
 impl<F> Clone for Located<'_, F> {
@@ -168,10 +167,24 @@ impl<F> Clone for Located<'_, F> {
 impl<F> Copy for Located<'_, F> {}
 
 impl<'rcu, F: PagingFormat> Located<'rcu, F> {
+    /// The table for `va` that hangs in that one; the root hangs in itself.
+    #[inline(always)]
+    pub(super) fn new(table: TableRef<'rcu, F>, above: PhysAddr, va: VirtAddr) -> Self {
+        Self { table, base: va.align_down(F::LEVELS[table.level].table_span()), above }
+    }
+
+    /// The table above it and the entry there; none for the root.
+    #[inline(always)]
+    fn parent(self) -> Option<(TableRef<'rcu, F>, usize)> {
+        let level = self.table.level.checked_sub(1)?;
+        Some((TableRef { addr: self.above, level, _guard: PhantomData }, F::LEVELS[level].index(self.base)))
+    }
+
     /// Locks the table. `None` if it was unlinked meanwhile (H22): look for it again.
     ///
     /// Its parent's entry is looked at under the table's own lock. That suffices: whoever unlinks a
     /// table holds its lock and its parent's, and a parent that is itself unlinked was empty before.
+    #[inline(always)]
     pub fn lock(self, memory: &dyn Memory) -> Option<TableGuard<'rcu, F>> {
         let page = memory.page_of(self.table.addr)?;
         let lock = page.lock.lock();
@@ -182,8 +195,9 @@ impl<'rcu, F: PagingFormat> Located<'rcu, F> {
     }
 
     /// Whether the entry above points to it.
+    #[inline(always)]
     pub(super) fn is_linked(self) -> bool {
-        self.parent.is_none_or(|(parent, index)| {
+        self.parent().is_none_or(|(parent, index)| {
             F::decode(parent.level, parent.raw(index)) == Entry::Table(self.table.addr)
         })
     }
@@ -191,7 +205,7 @@ impl<'rcu, F: PagingFormat> Located<'rcu, F> {
     /// Locks the table and its parent, whose locks may be one and the same (H23). `None` if it was
     /// unlinked meanwhile, or is the root.
     pub(super) fn lock_with_parent(self, memory: &dyn Memory) -> Option<PairGuard<'rcu, F>> {
-        let (parent, index) = self.parent?;
+        let (parent, index) = self.parent()?;
         let (above, page) = (memory.page_of(parent.addr)?, memory.page_of(self.table.addr)?);
         let locks = lock_two(above, page);
         self.is_linked().then_some(PairGuard {
@@ -231,7 +245,7 @@ pub fn lock_two(a: &'static PtPage, b: &'static PtPage) -> TwoLocks {
 #[derive(Debug)]
 pub struct Writable<'rcu, F> {
     at: Located<'rcu, F>,
-    used: Option<&'static Used>,
+    used: Option<Share>,
 }
 
 /// A table whose lock is held, and that is still linked: with [`BothGuards`] the only thing that can
@@ -280,44 +294,70 @@ impl<F: PagingFormat> Writable<'_, F> {
         self.at.table.load(index)
     }
 
-    /// The first address of `at..stop` in this leaf table whose entry is not empty, or `stop`.
+    /// Those entries of this leaf table that translate `at..stop` and of which some may be a page's.
     #[inline]
-    pub(super) fn skip_to(&self, at: VirtAddr, stop: u64) -> VirtAddr {
-        let span = F::LEVELS[self.at.table.level].entry_span();
+    pub(super) fn entries_of(&self, at: VirtAddr, stop: u64) -> Range<usize> {
+        let span = F::LEVELS[paging::last::<F>()].entry_span();
         let first = ((at.get() - self.at.base.get()) / span) as usize;
         let end = ((stop - self.at.base.get()) / span) as usize;
-        let found = self.at.table.skip_empty(first, end);
-        VirtAddr::new(self.at.base.get() + found as u64 * span)
+        first.max(self.used.map_or(0, Share::lowest)).min(end)..end
+    }
+    /// The first page of these entries of a leaf table, and its first entry. The entries of a page that is
+    /// a run of them are filled and emptied together: the first one tells.
+    #[inline]
+    pub(super) fn next_page(&self, entries: Range<usize>) -> Option<(usize, Page)> {
+        debug_assert!(entries.start.is_multiple_of(paging::run::<F>()));
+        let mut index = entries.start;
+        while index < entries.end {
+            if let Some(page) = self.page(index) {
+                return Some((index, page));
+            }
+            index += paging::run::<F>();
+        }
+        None
+    }
+    /// What an entry of this leaf table translates first.
+    #[inline]
+    pub(super) fn addr_of(&self, index: usize) -> VirtAddr {
+        VirtAddr::new(self.at.base.get() + index as u64 * F::LEVELS[paging::last::<F>()].entry_span())
     }
 
     /// At most so many entries of the table are not empty. (Its siblings of the same fragment are
     /// counted with it.)
+    #[inline]
     pub(super) fn most_used(&self) -> usize {
-        self.used.map_or(self.at.table.entries(), Used::get)
+        self.used.map_or(self.at.table.entries(), Share::used)
     }
     /// Whether the table may be empty, with its siblings; cheap. Who is about to take it away looks again.
     pub(super) fn may_be_empty(&self) -> bool {
-        self.used.is_none_or(Used::is_empty)
+        self.used.is_none_or(|share| share.used() == 0)
     }
 
     /// Fills empty entries that lie side by side, in ascending order. A reader may see any prefix
     /// (H11); another writer sees all or none, for he needs the lock.
+    #[inline]
     pub(super) fn publish(&self, first: usize, entries: impl Iterator<Item = u64>) {
-        for (index, entry) in (first..).zip(entries) {
+        let mut index = first;
+        for entry in entries {
             let slot = self.at.table.slot(index);
             debug_assert!(
                 self.at.table.raw(index) == F::empty(self.at.table.level),
                 "an entry is overwritten"
             );
-            self.used.inspect(|used| used.add(1));
             // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).
             slot.store(paging::to_memory(entry), Ordering::Release);
+            index += 1;
         }
+        self.used.inspect(|share| share.filled(first, index - first));
     }
 
-    /// The page that begins at `index`, if there is one.
+    /// The page that begins at `index` of this leaf table, if there is one.
+    #[inline]
     pub(super) fn page(&self, index: usize) -> Option<Page> {
-        match self.load(index) {
+        let table = self.at.table.leaf();
+        // Relaxed: whoever stored it held the lock, which we hold.
+        let raw = paging::from_memory(table.slot(index).load(Ordering::Relaxed));
+        match F::decode(table.level, raw) {
             Entry::Page(page) => Some(page),
             _ => None,
         }
@@ -341,25 +381,23 @@ impl<F: PagingFormat> Writable<'_, F> {
         restricts && hardware_knows
     }
 
-    /// Empties a page's entries and gives the page. CPUs must forget it before it is freed.
-    pub(super) fn clear_page(&self, space: hardware::Space, index: usize) -> Option<Page> {
-        let old = self.page(index)?;
-        let empty = F::empty(self.at.table.level);
-        self.used.inspect(|used| used.subtract(paging::run::<F>()));
+    /// Empties the entries of a page that is there. CPUs must forget it before it is freed.
+    #[inline]
+    pub(super) fn clear_page(&self, space: hardware::Space, index: usize, page: Page) {
+        debug_assert!(self.page(index) == Some(page));
+        let empty = F::empty(paging::last::<F>());
+        self.used.inspect(|share| share.emptied(paging::run::<F>()));
         for part in 0..paging::run::<F>() {
-            self.replace(space, index + part, empty, old.access.read);
+            self.replace(space, index + part, empty, page.access.read);
         }
-        Some(old)
     }
 
+    #[inline(always)]
     fn replace(&self, space: hardware::Space, index: usize, entry: u64, hardware_knows: bool) {
-        let slot = self.at.table.slot(index);
+        let slot = self.at.table.leaf().slot(index);
         if hardware_knows {
-            let va = VirtAddr::new(
-                self.at.base.get() + index as u64 * F::LEVELS[self.at.table.level].entry_span(),
-            );
-            // SAFETY: the entry that translates `va` in the space; its lock is held.
-            unsafe { hardware::replace_page(space, slot, va, entry) };
+            // SAFETY: the entry that translates that address in the space; its lock is held.
+            unsafe { hardware::replace_page(space, slot, self.addr_of(index), entry) };
         } else {
             // Release: as in `publish`.
             slot.store(paging::to_memory(entry), Ordering::Release);
@@ -368,6 +406,7 @@ impl<F: PagingFormat> Writable<'_, F> {
 }
 
 /// The entries of a page: one, or a run.
+#[inline(always)]
 pub(super) fn run_entries<F: PagingFormat>(page: Page) -> impl Iterator<Item = u64> {
     let span = F::LEVELS[paging::last::<F>()].entry_span();
     (0..paging::run::<F>() as u64)
@@ -378,10 +417,10 @@ pub(super) fn run_entries<F: PagingFormat>(page: Page) -> impl Iterator<Item = u
 #[derive(Debug)]
 pub(super) struct PairGuard<'rcu, F> {
     parent: TableRef<'rcu, F>,
-    parent_used: Option<&'static Used>,
+    parent_used: Option<Share>,
     index: usize,
     at: Located<'rcu, F>,
-    used: Option<&'static Used>,
+    used: Option<Share>,
     _locks: TwoLocks,
 }
 
@@ -390,7 +429,7 @@ impl<F: PagingFormat> PairGuard<'_, F> {
     /// parent; they fill `tables` entries. `None`, and nothing is changed, if one is not (H12, H14);
     /// else whether the parent is empty by it.
     pub(super) fn withdraw(&self, space: hardware::Space, tables: usize) -> Option<bool> {
-        if !self.used.is_none_or(Used::is_empty) {
+        if self.used.is_some_and(|share| share.used() != 0) {
             return None;
         }
         let first = self.index & !(tables - 1);
@@ -415,8 +454,8 @@ impl<F: PagingFormat> PairGuard<'_, F> {
                 hardware::replace_table(space, self.parent.level, slot, va, F::empty(self.parent.level));
             }
         }
-        self.parent_used.inspect(|used| used.subtract(tables));
-        Some(self.parent_used.map_or_else(|| self.parent.looks_empty(), Used::is_empty))
+        self.parent_used.inspect(|share| share.emptied(tables));
+        Some(self.parent_used.map_or_else(|| self.parent.looks_empty(), |share| share.used() == 0))
     }
 
     /// Where the first table of the fragment lies.

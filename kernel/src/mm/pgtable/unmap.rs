@@ -83,24 +83,25 @@ impl<F: PagingFormat> PageTable<F> {
         each: &mut impl FnMut(Page),
     ) -> VirtAddr {
         let leaf = &F::LEVELS[paging::last::<F>()];
-        let stop = path.end().base.get().saturating_add(leaf.table_span()).min(end.get());
+        let stop = path.leaf().base.get().saturating_add(leaf.table_span()).min(end.get());
         let mut at = path.va;
         let empty = {
-            let Some(guard) = path.end().lock(self.memory) else { return at };
-            while at.get() < stop && !gather.is_full() {
-                if guard.most_used() == 0 {
-                    at = VirtAddr::new(stop);
+            let Some(guard) = path.leaf().lock(self.memory) else { return at };
+            let mut entries = guard.entries_of(at, stop);
+            at = VirtAddr::new(stop);
+            // When all pages of the table were seen the rest of it is empty.
+            while guard.most_used() != 0
+                && let Some((index, page)) = guard.next_page(entries.clone())
+            {
+                let va = guard.addr_of(index);
+                if gather.is_full() {
+                    at = va;
                     break;
                 }
-                at = guard.skip_to(at, stop);
-                if at.get() >= stop {
-                    break;
-                }
-                if let Some(page) = guard.clear_page(self.space, leaf.index(at)) {
-                    each(page);
-                    gather.page(at, page.addr);
-                }
-                at = VirtAddr::new(at.get() + (1 << F::PAGE_SHIFT));
+                guard.clear_page(self.space, index, page);
+                each(page);
+                gather.page(va, page.addr);
+                entries.start = index + paging::run::<F>();
             }
             guard.may_be_empty()
         };

@@ -11,11 +11,12 @@
 use super::PageTable;
 use super::scheme::Reader;
 use super::table::{Located, TableRef};
-use crate::addr::VirtAddr;
+use super::page_table::MAX_LEVELS;
+use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::paging::{self, Entry, Page, PagingFormat};
 use crate::sync::MaySleep;
 use crate::trace::{self, Event, Group};
-use arrayvec::ArrayVec;
+use core::marker::PhantomData;
 use core::ops::Range;
 
 /// What is done with the pages that a walk finds.
@@ -39,20 +40,47 @@ const LEAST_STEPS: usize = 16;
 /// The tables from the root to the one in which an address is translated.
 #[derive(Debug)]
 pub struct Path<'rcu, F> {
-    tables: ArrayVec<TableRef<'rcu, F>, { super::page_table::MAX_LEVELS }>,
+    /// Where they lie.
+    tables: [PhysAddr; MAX_LEVELS],
+    /// So many there are; the root always is.
+    levels: usize,
     /// An address below the last of them.
     pub va: VirtAddr,
+    _tables: PhantomData<TableRef<'rcu, F>>,
 }
 
 impl<'rcu, F: PagingFormat> Path<'rcu, F> {
+    #[inline(always)]
+    fn begin(root: TableRef<'rcu, F>, va: VirtAddr) -> Self {
+        Self { tables: [root.addr(); MAX_LEVELS], levels: 1, va, _tables: PhantomData }
+    }
+    #[inline(always)]
+    fn push(&mut self, table: TableRef<'rcu, F>) {
+        self.tables[table.level()] = table.addr();
+        self.levels = table.level() + 1;
+    }
+    /// Whether it ends in a table of the last level.
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.levels == F::LEVELS.len()
+    }
     /// The table of that level, and where it hangs.
+    #[inline(always)]
     pub fn at(&self, level: usize) -> Located<'rcu, F> {
-        let parent = level.checked_sub(1).map(|above| (self.tables[above], F::LEVELS[above].index(self.va)));
-        Located { table: self.tables[level], parent, base: self.va.align_down(F::LEVELS[level].table_span()) }
+        debug_assert!(level < self.levels);
+        // SAFETY: `push` was given it, or `begin`; beyond the end there is the root, which is one, too.
+        let table = unsafe { TableRef::again(self.tables[level], level) };
+        Located::new(table, self.tables[level.saturating_sub(1)], self.va)
     }
     /// The last table of the path.
     pub fn end(&self) -> Located<'rcu, F> {
-        self.at(self.tables.len() - 1)
+        self.at(self.levels - 1)
+    }
+    /// The last table of a path that ends in a table of the last level.
+    #[inline(always)]
+    pub fn leaf(&self) -> Located<'rcu, F> {
+        debug_assert!(self.is_whole());
+        self.at(paging::last::<F>())
     }
 }
 
@@ -69,27 +97,22 @@ pub enum Next<'rcu, F> {
 
 impl<F: PagingFormat> PageTable<F> {
     /// From the root towards the leaf table for `va`, as far as there are tables.
+    #[inline]
     pub fn descend<'rcu>(&self, reader: &'rcu Reader<'_>, va: VirtAddr) -> Path<'rcu, F> {
-        let mut tables = ArrayVec::new();
         let mut table = self.root(reader);
-        loop {
-            tables.push(table);
-            let level = table.level();
-            if level == paging::last::<F>() {
-                break;
-            }
-            match table.child(F::LEVELS[level].index(va)) {
-                Some(child) => table = child,
-                None => break,
-            }
+        let mut path = Path::begin(table, va);
+        for level in &F::LEVELS[..paging::last::<F>()] {
+            let Some(child) = table.child(level.index(va)) else { break };
+            path.push(child);
+            table = child;
         }
-        Path { tables, va }
+        path
     }
 
     /// The path to the leaf table for `va`, if there is one.
+    #[inline]
     pub fn leaf<'rcu>(&self, reader: &'rcu Reader<'_>, va: VirtAddr) -> Option<Path<'rcu, F>> {
-        let path = self.descend(reader, va);
-        (path.tables.len() == F::LEVELS.len()).then_some(path)
+        Some(self.descend(reader, va)).filter(Path::is_whole)
     }
 
     /// The first leaf table that covers an address of `from..end`. Takes one step for each entry it
@@ -103,11 +126,11 @@ impl<F: PagingFormat> PageTable<F> {
     ) -> Next<'rcu, F> {
         let mut at = from;
         'root: while at < end {
-            let mut path = Path { tables: ArrayVec::new(), va: at };
             let mut table = self.root(reader);
+            let mut path = Path::begin(table, at);
             loop {
-                path.tables.push(table);
-                if table.level() == paging::last::<F>() {
+                path.push(table);
+                if path.is_whole() {
                     path.va = at;
                     return Next::Leaf(path);
                 }
@@ -170,8 +193,8 @@ impl<F: PagingFormat> PageTable<F> {
                 Next::Done => return None,
             };
             at = path.va;
-            let table = path.end().table;
-            let stop = path.end().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
+            let table = path.leaf().table;
+            let stop = path.leaf().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
             #[cfg(not(loom))]
             if super::inject::before_table(at, table.addr(), || self.page_of(table)) {
                 at = stop;

@@ -61,7 +61,7 @@ impl Mm {
     fn copy_pages(&self, child: &Self, ctx: &mut MaySleep) -> Result<(), Errno> {
         // SAFETY: the lock is held (the caller).
         let view = unsafe { self.areas.view() };
-        let mut tally = super::count::Tally::new(self.ground);
+        let mut pages = super::count::Pages::default();
         let mut flush = false;
         let mut result = Ok(());
         for area in view.iter_from(0) {
@@ -72,8 +72,8 @@ impl Mm {
             let private = flags.is_private();
             let mut copy = |page: Page| {
                 // SAFETY: the entry holds a reference, and its lock is held.
-                unsafe { self.ground.shared.get(Pfn::containing(page.addr)) };
-                tally.count(page.addr, 1);
+                let kind = unsafe { self.ground.shared.get(Pfn::containing(page.addr)) };
+                pages.count(kind, 1);
                 let write = page.access.write && !private;
                 let shared = Page { access: Access { write, ..page.access }, ..page };
                 Copied { here: shared, there: shared }
@@ -93,7 +93,7 @@ impl Mm {
                 }
             }
         }
-        child.counters.add_pages(tally.pages);
+        child.counters.add_pages(pages);
         if flush {
             on!(self.tables, tables => tables.forget_all());
         }

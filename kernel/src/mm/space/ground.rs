@@ -7,7 +7,7 @@ use crate::addr::{Pfn, PhysAddr};
 use crate::arch::paging::Access;
 use crate::arch::{MAX_CPUS, PAGE_SIZE, current::mmu};
 use crate::error::Errno;
-use crate::mm::frame::{Frame, FrameAllocator, Kind, Request};
+use crate::mm::frame::{Descriptor, Frame, FrameAllocator, Kind, Request};
 use crate::mm::object::ObjectRef;
 use crate::mm::pgtable::scheme::Scheme;
 use crate::mm::pgtable::{Layout, Memory};
@@ -162,7 +162,7 @@ impl Ground {
     /// What a page in the tables counts as.
     #[inline]
     pub(super) fn kind(&self, page: PhysAddr) -> Kind {
-        self.frames.descriptor(Pfn::containing(page)).map_or(Kind::Kernel, |frame| frame.word().kind)
+        self.frames.descriptor(Pfn::containing(page)).map_or(Kind::Kernel, Descriptor::kind)
     }
 
     /// How many references there are to a page.

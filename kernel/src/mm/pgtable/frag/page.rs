@@ -10,6 +10,7 @@ use super::counted::Shared;
 use super::list::{List, Owner, Wipe};
 use super::state::{FragState, Owed, Stage};
 use crate::addr::PhysAddr;
+use crate::arch::paging::ENTRY_BYTES;
 use crate::mm::pgtable::audit::{Audit, Life};
 use crate::mm::pgtable::counters;
 use crate::rcu::{Deferred, HasRcuHead, RcuHead};
@@ -44,35 +45,65 @@ impl<T: Copy> UnderLock<T> {
     }
 }
 
-/// How many entries of a fragment's tables are not empty.
+/// How many entries of a fragment's tables are not empty, and from where on one may be: who looks for the
+/// pages of a table begins there and is through when he has seen so many.
 ///
-/// It changes under the lock of the page, or by who has the fragment to himself; so it is exact for
-/// whoever holds the lock, and each step is a load and a store. (Not loom's: it has no order of its own
-/// that could be wrong.)
+/// Both change under the lock of the page, or by who has the fragment to himself; so they are exact for
+/// whoever holds the lock, and each step is a load and a store. (Not loom's: they have no order of their
+/// own that could be wrong.)
 #[derive(Debug, Default)]
-pub struct Used(AtomicU16);
+pub struct Used {
+    entries: AtomicU16,
+    lowest: AtomicU16,
+}
 
 impl Used {
     /// So many.
     pub fn get(&self) -> usize {
-        usize::from(self.0.load(Ordering::Relaxed))
+        usize::from(self.entries.load(Ordering::Relaxed))
     }
     /// Nothing is there.
     pub fn is_empty(&self) -> bool {
         self.get() == 0
     }
-    /// So many from now on.
-    pub fn set(&self, entries: usize) {
-        self.0.store(entries as u16, Ordering::Relaxed);
+    /// From now on these are there and no others.
+    pub fn set(&self, first: usize, entries: usize) {
+        self.entries.store(entries as u16, Ordering::Relaxed);
+        self.lowest.store(first as u16, Ordering::Relaxed);
     }
-    /// So many more.
-    pub fn add(&self, entries: usize) {
-        self.set(self.get() + entries);
+}
+
+/// A table's view of the count of the fragment in which it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    used: &'static Used,
+    /// Entries of the fragment before the table's own.
+    before: usize,
+}
+
+impl Share {
+    /// So many entries of the fragment are not empty.
+    #[inline]
+    pub fn used(self) -> usize {
+        self.used.get()
+    }
+    /// Those before this one are empty in this table.
+    #[inline]
+    pub fn lowest(self) -> usize {
+        usize::from(self.used.lowest.load(Ordering::Relaxed)).saturating_sub(self.before)
+    }
+    /// These entries were empty and are not.
+    #[inline]
+    pub fn filled(self, first: usize, entries: usize) {
+        let (first, before) = (self.before + first, self.used.get());
+        let lowest = usize::from(self.used.lowest.load(Ordering::Relaxed));
+        self.used.set(if before == 0 { first } else { lowest.min(first) }, before + entries);
     }
     /// So many less.
-    pub fn subtract(&self, entries: usize) {
-        debug_assert!(self.get() >= entries, "more entries are emptied than were filled");
-        self.set(self.get().saturating_sub(entries));
+    #[inline]
+    pub fn emptied(self, entries: usize) {
+        debug_assert!(self.used() >= entries, "more entries are emptied than were filled");
+        self.used.entries.store(self.used().saturating_sub(entries) as u16, Ordering::Relaxed);
     }
 }
 
@@ -158,8 +189,12 @@ impl<const W: usize> PtPage<W> {
     }
 
     /// The count of the fragment in which that table lies, which is one of the page's.
-    pub fn used_at(&self, table: PhysAddr) -> Option<&Used> {
-        self.used(self.index_of(table))
+    #[inline]
+    pub fn used_at(&'static self, table: PhysAddr) -> Option<Share> {
+        let used = self.used(self.index_of(table))?;
+        // A fragment is aligned to its size.
+        let within = table.get() & ((1 << self.shift.load(Ordering::Relaxed)) - 1);
+        Some(Share { used, before: within as usize / ENTRY_BYTES })
     }
 
     /// Where a table of the page lies. The caller holds a fragment, or is the callback.

@@ -26,7 +26,7 @@ impl Scheme for Immediate {
     fn enter<'ctx>(&self, _ctx: &'ctx MaySleep) -> Section<'ctx> {
         Section::Nothing(PhantomData)
     }
-    fn dispose(&self, memory: &'static dyn Memory, _users: CpuSet, flushed: FlushedTables) {
+    fn dispose(&self, memory: &'static dyn Memory, _users: CpuSet, flushed: FlushedTables<'_>) {
         flushed.free_at_once(memory);
     }
 }

@@ -26,7 +26,7 @@ impl Scheme for Ipi {
     fn enter<'ctx>(&self, _ctx: &'ctx MaySleep) -> Section<'ctx> {
         Section::Irqs(IrqGuard::new())
     }
-    fn dispose(&self, memory: &'static dyn Memory, users: CpuSet, flushed: FlushedTables) {
+    fn dispose(&self, memory: &'static dyn Memory, users: CpuSet, flushed: FlushedTables<'_>) {
         if !flushed.tables.is_empty() {
             memory.interrupt(users);
         }

@@ -16,7 +16,8 @@ pub mod ipi;
 #[cfg(not(loom))]
 pub mod rcu;
 
-use super::{Fragment, Memory};
+use super::Memory;
+use super::detach::DetachedTable;
 use crate::addr::PhysAddr;
 use crate::cpus::CpuSet;
 use crate::sync::{IrqGuard, MaySleep};
@@ -32,7 +33,7 @@ pub trait Scheme: Sync {
     /// What a writer does with tables and pages through which no CPU translates any more. `users`
     /// are the CPUs that ever had the address space. No lock is held. It does not allocate, sleep or
     /// panic.
-    fn dispose(&self, memory: &'static dyn Memory, users: CpuSet, flushed: FlushedTables);
+    fn dispose(&self, memory: &'static dyn Memory, users: CpuSet, flushed: FlushedTables<'_>);
 }
 
 /// All schemes.
@@ -105,8 +106,13 @@ impl<'ctx> Reader<'ctx> {
 
     /// Whether it keeps the tables of that scheme.
     pub(super) fn is_of(&self, scheme: &dyn Scheme) -> bool {
-        self.scheme.is_none_or(|name| name == scheme.name())
+        self.scheme.is_none_or(|own| same(own, scheme.name()))
     }
+}
+
+/// Whether the names are equal; that of one scheme lies at one address, as a rule.
+fn same(a: &str, b: &str) -> bool {
+    core::ptr::eq(a, b) || a == b
 }
 
 /// The most tables of one batch.
@@ -116,10 +122,10 @@ pub const BATCH_PAGES: usize = 32;
 
 /// Tables and pages that no CPU translates through any more; walkers may still read the tables.
 ///
-/// They come from the gather only, after the flush:
+/// They come from the gather only, after the flush; it lends its lists, which are empty afterwards:
 /// ```compile_fail,E0451
 /// use fallow::mm::pgtable::scheme::FlushedTables;
-/// let flushed = FlushedTables { tables: Default::default(), pages: Default::default() };
+/// let flushed = FlushedTables { tables: todo!(), pages: todo!() };
 /// ```
 /// A table that was not flushed is not one of them:
 /// ```compile_fail,E0308
@@ -131,31 +137,33 @@ pub const BATCH_PAGES: usize = 32;
 /// And they are given to a scheme once:
 /// ```compile_fail,E0382
 /// use fallow::{mm::pgtable::{Memory, scheme::{FlushedTables, Scheme}}, cpus::CpuSet};
-/// fn twice(scheme: &dyn Scheme, memory: &'static dyn Memory, flushed: FlushedTables) {
+/// fn twice(scheme: &dyn Scheme, memory: &'static dyn Memory, flushed: FlushedTables<'_>) {
 ///     scheme.dispose(memory, CpuSet::NONE, flushed);
 ///     scheme.dispose(memory, CpuSet::NONE, flushed);
 /// }
 /// ```
 #[derive(Debug)]
 #[must_use = "flushed tables are given to the scheme"]
-pub struct FlushedTables {
-    pub(in crate::mm) tables: ArrayVec<Fragment, BATCH_TABLES>,
-    pub(in crate::mm) pages: ArrayVec<PhysAddr, BATCH_PAGES>,
+pub struct FlushedTables<'gather> {
+    pub(in crate::mm) tables: &'gather mut ArrayVec<DetachedTable, BATCH_TABLES>,
+    pub(in crate::mm) pages: &'gather mut ArrayVec<PhysAddr, BATCH_PAGES>,
 }
 
-impl FlushedTables {
+impl FlushedTables<'_> {
     /// Frees all after a grace period, without waiting for it.
     pub fn free_after_grace_period(self, memory: &'static dyn Memory) {
-        memory.free_data_later(&self.pages);
-        for table in self.tables {
+        memory.free_data_later(self.pages);
+        self.pages.clear();
+        for table in self.tables.drain(..).map(DetachedTable::flushed) {
             table.retire();
         }
     }
 
     /// Frees all at once. Right only if no reader can be left.
     pub fn free_at_once(self, memory: &'static dyn Memory) {
-        memory.free_data(&self.pages);
-        for table in self.tables {
+        memory.free_data(self.pages);
+        self.pages.clear();
+        for table in self.tables.drain(..).map(DetachedTable::flushed) {
             table.release();
         }
     }

@@ -25,7 +25,7 @@ impl Scheme for Rcu {
     fn enter<'ctx>(&self, ctx: &'ctx MaySleep) -> Section<'ctx> {
         Section::Rcu(crate::rcu::read_lock(ctx))
     }
-    fn dispose(&self, memory: &'static dyn Memory, _users: CpuSet, flushed: FlushedTables) {
+    fn dispose(&self, memory: &'static dyn Memory, _users: CpuSet, flushed: FlushedTables<'_>) {
         flushed.free_after_grace_period(memory);
     }
 }
