@@ -150,6 +150,9 @@ fn best(allowed: CpuSet, online: CpuSet, idle: CpuSet, home: usize, waiting: imp
     if cpus.is_empty() {
         cpus = online;
     }
+    if cpus == CpuSet::one(home) {
+        return home;
+    }
     let idle = idle.and(cpus);
     if idle.contains(home) {
         return home;
