@@ -46,7 +46,11 @@ ppc64_vectors:
     VECTOR 0x900                        # decrementer
     VECTOR 0x980, IN_HSRR               # hypervisor decrementer
     VECTOR 0xa00                        # directed privileged doorbell
-    VECTOR 0xc00                        # system call
+    .org  ppc64_vectors + 0xc00         # system call
+    mtspr SPRG2, %r13
+    mfspr %r13, SPRG0
+    std   %r12, AREA_R12(%r13)
+    b     .Lcall
     VECTOR 0xd00                        # trace
     VECTOR 0xe00, IN_HSRR               # hypervisor data storage
     VECTOR 0xe20, IN_HSRR               # hypervisor instruction storage
@@ -161,11 +165,12 @@ ppc64_vectors:
     li    %r3, 2                        # RI: another interrupt would do no harm from here on
     mtmsrd %r3, 1
 
-    LA64  %r2, .TOC.
-    LA64  %r3, FRAME_MARK
+    ld    %r12, AREA_TRAP(%r13)
+.Lhandle:
+    ld    %r2, AREA_TOC(%r13)
+    ld    %r3, AREA_MARK(%r13)
     std   %r3, 24(%r1)
     addi  %r3, %r1, F
-    LA64  %r12, ppc64_trap
     mtctr %r12
     bctrl
 
@@ -206,4 +211,47 @@ ppc64_return:
     .endr
     ld    %r1, F + 8(%r1)
     rfid
+
+    # A system call: always a program's, with translation on, by SRR0 and SRR1, so nothing is asked.
+.Lcall:
+    ld    %r12, AREA_THREAD_STACK(%r13)
+    std   %r1, F + 8 - FRAME(%r12)
+    addi  %r1, %r12, -FRAME
+    std   %r0, F(%r1)
+    .irp n, 2,3,4,5,6,7,8,9,10,11
+    std   %r\n, F + 8 * \n(%r1)
+    .endr
+    std   %r3, F + 328(%r1)             # the first argument
+    ld    %r4, AREA_R12(%r13)
+    mfspr %r5, SPRG2
+    std   %r4, F + 96(%r1)
+    std   %r5, F + 104(%r1)
+    .irp n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    std   %r\n, F + 8 * \n(%r1)
+    .endr
+    mfspr %r4, SRR0
+    mfspr %r5, SRR1
+    mflr  %r6
+    mfctr %r7
+    mfxer %r8
+    mfcr  %r9
+    mfspr %r10, PPR
+    or    %r2, %r2, %r2                 # medium priority
+    li    %r11, 0xc00
+    li    %r12, 0
+    std   %r4, F + 256(%r1)
+    std   %r5, F + 264(%r1)
+    std   %r6, F + 272(%r1)
+    std   %r7, F + 280(%r1)
+    std   %r8, F + 288(%r1)
+    std   %r9, F + 296(%r1)
+    std   %r12, F + 304(%r1)
+    std   %r12, F + 312(%r1)
+    std   %r11, F + 320(%r1)
+    std   %r10, F + 336(%r1)
+    std   %r12, 0(%r1)                  # the back chain ends here
+    li    %r3, 2                        # RI
+    mtmsrd %r3, 1
+    ld    %r12, AREA_CALL(%r13)
+    b     .Lhandle
 ppc64_vectors_end:

@@ -81,11 +81,12 @@ pub struct Handlers {
     pub irq_exit: fn(),
     /// The kernel faulted and no fix-up was registered for the instruction. Never returns.
     pub kernel_fault: fn(&TrapFrame, &Fault) -> !,
-    /// A program made a system call. On its thread's kernel stack. May turn interrupts on.
+    /// A program made a system call. On its thread's kernel stack. May turn interrupts on. Ends as
+    /// `user_return` does.
     pub syscall: fn(&mut TrapFrame),
     /// A program did what it may not, or touched memory that is not there yet. The same.
     pub user_fault: fn(&mut TrapFrame, &UserFault),
-    /// Last thing before returning to a program, whatever interrupted it. The same.
+    /// Last thing before returning to a program that something else interrupted. May turn interrupts on.
     pub user_return: fn(&mut TrapFrame),
     /// A CPU that was started arrives here on its own stack, translation on, interrupts off.
     pub secondary_main: fn(cpu: usize) -> !,
@@ -100,6 +101,7 @@ pub fn set(handlers: &'static Handlers) {
 }
 
 /// The table; `None` before `set`.
+#[inline]
 pub fn get() -> Option<&'static Handlers> {
     // SAFETY: null or the `&'static Handlers` given to `set`.
     unsafe { HANDLERS.load(Ordering::Acquire).as_ref() }

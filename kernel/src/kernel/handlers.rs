@@ -61,15 +61,21 @@ fn console_input() {
 fn syscall(frame: &mut TrapFrame) {
     if let Some(task) = process::try_current() {
         process::enter(|ctx| calls::serve(ctx, task, frame));
-    } else if !programs::syscall(frame) {
+        process::user_return(task, frame);
+    } else if programs::syscall(frame) {
+        programs::user_return(frame);
+    } else {
         unreachable!("a kernel thread makes a system call: {frame}");
     }
 }
 
 fn user_fault(frame: &mut TrapFrame, fault: &UserFault) {
-    if process::try_current().is_some() {
-        process::enter(|ctx| process::program_fault(ctx, fault));
-    } else if !programs::user_fault(frame, fault) {
+    if let Some(task) = process::try_current() {
+        process::enter(|ctx| process::program_fault(ctx, task, fault));
+        process::user_return(task, frame);
+    } else if programs::user_fault(frame, fault) {
+        programs::user_return(frame);
+    } else {
         unreachable!("a kernel thread has a program's fault: {fault:?}, {frame}");
     }
 }

@@ -30,6 +30,8 @@ pub struct Area {
     pub entering: Cell<u64>,
     /// Where the kernel stack of the running thread ends; 0 of a thread that was never switched to.
     pub thread_stack: Cell<u64>,
+    /// What the interrupt entry needs that is the same on every CPU: a load is shorter than a constant.
+    pub entry: Entry,
     /// What `cpu::current_task` returns.
     pub task: Cell<*const ()>,
     /// Logical number.
@@ -51,6 +53,19 @@ pub struct Area {
     pub firmware: Firmware,
     _rest: [u8; STACK_GUARD - 256],
     _emergency: [u8; STACK_SIZE - STACK_GUARD],
+}
+
+/// See [`Area::entry`].
+#[repr(C)]
+pub struct Entry {
+    /// The kernel's r2.
+    pub toc: Cell<u64>,
+    /// What marks a frame of the entry.
+    pub mark: Cell<u64>,
+    /// Where interrupts go.
+    pub trap: Cell<u64>,
+    /// Where system calls go.
+    pub call: Cell<u64>,
 }
 
 /// A buffer that does not cross a page.
@@ -80,6 +95,7 @@ impl Area {
             cr: Cell::new(0),
             entering: Cell::new(0),
             thread_stack: Cell::new(0),
+            entry: Entry { toc: Cell::new(0), mark: Cell::new(0), trap: Cell::new(0), call: Cell::new(0) },
             task: Cell::new(core::ptr::null()),
             cpu: Cell::new(0),
             hardware: AtomicU32::new(0),

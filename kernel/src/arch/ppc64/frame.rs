@@ -135,13 +135,14 @@ impl TrapFrame {
         frame.gpr[12] = entry.get();
         frame
     }
-    /// What the program asks for.
+    /// What the program asks for: arguments in r3 to r8.
+    #[inline]
     pub fn syscall(&self) -> Syscall {
-        let [second, third, fourth, fifth, sixth] = [4, 5, 6, 7, 8].map(|number: usize| self.gpr[number]);
-        let args = [self.first_argument, second, third, fourth, fifth, sixth];
-        Syscall { number: self.gpr[0] as usize, args }
+        let r = &self.gpr;
+        Syscall { number: r[0] as usize, args: [self.first_argument, r[4], r[5], r[6], r[7], r[8]] }
     }
     /// What it gets: the value, or the error's number with CR0.SO set.
+    #[inline]
     pub fn set_result(&mut self, result: Result<u64, Errno>) {
         match result {
             Ok(value) => {

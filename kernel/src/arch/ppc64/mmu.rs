@@ -213,18 +213,34 @@ pub unsafe fn stack_unmap(end: VirtAddr) -> PhysAddr {
 /// Bytes of a cache block of POWER9, which `dcbz` zeroes.
 const BLOCK: usize = 128;
 
-/// Fills memory with a doubleword; zeros by the cache block.
+/// Fills memory with a doubleword; zeros by the cache block, eight of them in each step of the loop.
 ///
 /// # Safety
 /// The memory is the caller's, in the linear map, aligned to 128 bytes; so are the bytes if the value is 0,
 /// else they are a multiple of 64.
 pub unsafe fn fill(to: *mut u8, value: u64, bytes: usize) {
     if value == 0 && bytes.is_multiple_of(BLOCK) && to.addr().is_multiple_of(BLOCK) {
-        let mut done = 0;
-        while done < bytes {
-            // SAFETY: a block within the memory (the caller).
-            unsafe { core::arch::asm!("dcbz 0, {}", in(reg_nonzero) to.add(done), options(nostack)) };
-            done += BLOCK;
+        let (steps, rest) = (bytes / (8 * BLOCK), bytes / BLOCK % 8);
+        let mut at = to;
+        for _ in 0..steps {
+            // SAFETY: eight blocks within the memory (the caller).
+            unsafe {
+                core::arch::asm!(
+                    "dcbz 0, {at}", "dcbz {b1}, {at}", "dcbz {b2}, {at}", "dcbz {b3}, {at}",
+                    "dcbz {b4}, {at}", "dcbz {b5}, {at}", "dcbz {b6}, {at}", "dcbz {b7}, {at}",
+                    at = in(reg_nonzero) at, b1 = in(reg_nonzero) BLOCK, b2 = in(reg_nonzero) 2 * BLOCK,
+                    b3 = in(reg_nonzero) 3 * BLOCK, b4 = in(reg_nonzero) 4 * BLOCK,
+                    b5 = in(reg_nonzero) 5 * BLOCK, b6 = in(reg_nonzero) 6 * BLOCK,
+                    b7 = in(reg_nonzero) 7 * BLOCK, options(nostack, preserves_flags));
+                at = at.add(8 * BLOCK);
+            }
+        }
+        for _ in 0..rest {
+            // SAFETY: likewise, one block.
+            unsafe {
+                core::arch::asm!("dcbz 0, {}", in(reg_nonzero) at, options(nostack, preserves_flags));
+                at = at.add(BLOCK);
+            }
         }
         return;
     }
@@ -234,11 +250,15 @@ pub unsafe fn fill(to: *mut u8, value: u64, bytes: usize) {
     }
 }
 
-/// Copies memory.
+unsafe extern "C" {
+    fn ppc64_copy(to: *mut u8, from: *const u8, steps: usize);
+}
+
+/// Copies memory, 16 bytes an instruction.
 ///
 /// # Safety
-/// Both are the caller's, aligned to 8 bytes, and do not overlap; the bytes are a multiple of 64.
+/// Both are the caller's, and do not overlap; the bytes are a multiple of 128, and not 0.
 pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { to.cast::<[u64; 8]>().copy_from_nonoverlapping(from.cast(), bytes / 64) };
+    // SAFETY: the caller's promise; 128 bytes a step.
+    unsafe { ppc64_copy(to, from, bytes / 128) };
 }

@@ -1,10 +1,12 @@
 //! Interrupts: installing the vectors, and what each one leads to.
 //!
-//! The assembly (`boot/ppc64/vectors.S`) saves a `TrapFrame` and calls `ppc64_trap` for all of them;
+//! The assembly (`boot/ppc64/vectors.S`) saves a `TrapFrame` and calls `ppc64_trap` for all of them but
+//! the system call;
 //! what differs between the machines, and between interrupts that come by SRR and by HSRR, ends
 //! there. Every interrupt runs with external interrupts off, on the stack of whom it interrupted.
 
 use super::firmware::{H_CPPR, H_EOI, H_IPI, H_SET_MODE, H_XIRR, hcall};
+use super::frame::FRAME_MARK;
 use super::platform::{self, Platform};
 use super::regs::{
     AMR, FSCR, HFSCR, HID0, HID0_HILE, IAMR, MSR_DR, MSR_EE, MSR_IR, UAMOR, mfspr, msr, mtspr,
@@ -24,7 +26,6 @@ const MACHINE_CHECK: u64 = 0x200;
 /// External interrupt (pseries; on powernv9 it is not used).
 const EXTERNAL: u64 = 0x500;
 const DECREMENTER: u64 = 0x900;
-const SYSTEM_CALL: u64 = 0xc00;
 const HYPERVISOR_DOORBELL: u64 = 0xe80;
 
 unsafe extern "C" {
@@ -65,6 +66,14 @@ pub unsafe fn install() {
 
 /// Prepares this CPU to take interrupts.
 pub fn init_cpu() {
+    let entry = &area::this().entry;
+    let toc: u64;
+    // SAFETY: r2 is the kernel's whenever the kernel runs.
+    unsafe { asm!("mr {}, 2", out(reg) toc, options(nomem, nostack, preserves_flags)) };
+    entry.toc.set(toc);
+    entry.mark.set(FRAME_MARK);
+    entry.trap.set(ppc64_trap as *const () as u64);
+    entry.call.set(ppc64_call as *const () as u64);
     match platform::get() {
         // SAFETY: little-endian interrupts are what the vectors are; facilities are not used by the
         // kernel.
@@ -91,10 +100,17 @@ const FSCR_TAR: u64 = 1 << 8;
 /// HFSCR bits 62 and 63: vectors, floating point; the MSR decides.
 const FACILITIES: u64 = FSCR_TAR | 0b11;
 
-#[unsafe(no_mangle)]
 extern "C" fn ppc64_trap(frame: &mut TrapFrame) {
     // The MSR was saved by the hardware: nobody can pretend.
     if frame.is_user() { from_program(frame) } else { from_kernel(frame) }
+}
+
+/// `sc`, which the kernel never executes at level 0.
+extern "C" fn ppc64_call(frame: &mut TrapFrame) {
+    match handlers::get() {
+        Some(handlers) if frame.is_user() => (handlers.syscall)(frame),
+        _ => fatal(frame),
+    }
 }
 
 fn from_kernel(frame: &mut TrapFrame) {
@@ -112,12 +128,11 @@ fn from_kernel(frame: &mut TrapFrame) {
 fn from_program(frame: &mut TrapFrame) {
     let Some(handlers) = handlers::get() else { fatal(frame) };
     match frame.vector() {
-        SYSTEM_CALL => (handlers.syscall)(frame),
         DECREMENTER => maskable(frame, timer::interrupt),
         HYPERVISOR_DOORBELL => maskable(frame, doorbell),
         EXTERNAL if platform::get() == Platform::Pseries => maskable(frame, external),
         SYSTEM_RESET => reset(frame),
-        _ => fault_of_program(frame, handlers),
+        _ => return fault_of_program(frame, handlers),
     }
     (handlers.user_return)(frame);
 }

@@ -194,43 +194,50 @@ pub unsafe fn stack_unmap(end: VirtAddr) -> PhysAddr {
 
 const _: () = assert!(STACK_GUARD as u64 == PAGE_SIZE);
 
-/// Fills memory with a doubleword, as few instructions as it takes: MOVE CHARACTERS goes from the left to
-/// the right, byte by byte, so what overlaps with its own beginning repeats it.
+/// Fills memory with a doubleword, as few instructions as it takes: MOVE LONG pads what has no source with
+/// a byte; and MOVE CHARACTERS goes from the left to the right, byte by byte, so what overlaps with its own
+/// beginning repeats it.
 ///
 /// # Safety
-/// The memory is the caller's; the bytes are a multiple of 256.
+/// The memory is the caller's; the bytes are a multiple of 2048, and less than 16 MB.
 pub unsafe fn fill(to: *mut u8, value: u64, bytes: usize) {
-    if bytes == 0 {
+    if value == 0 {
+        // SAFETY: the caller's promise.
+        unsafe { move_long(to, core::ptr::null(), bytes, 0) };
         return;
     }
-    // SAFETY: within the memory (the caller): 256 bytes at each step.
-    unsafe {
-        to.cast::<u64>().write(value);
-        core::arch::asm!("mvc 8(248, {p}), 0({p})", p = in(reg_addr) to, options(nostack));
-    }
-    let mut done = 256;
-    while done < bytes {
-        // SAFETY: likewise; the 256 bytes before it are filled.
+    for at in (0..bytes).step_by(2048) {
+        // SAFETY: within the memory (the caller): 2048 bytes at each step.
         unsafe {
-            core::arch::asm!("mvc 256(256, {p}), 0({p})", p = in(reg_addr) to.add(done - 256),
-                             options(nostack));
+            let at = to.add(at);
+            at.cast::<u64>().write(value);
+            core::arch::asm!(
+                "mvc 8(248, {p}), 0({p})",
+                ".irp n, 0, 256, 512, 768, 1024, 1280, 1536", "mvc \\n+256(256, {p}), \\n({p})", ".endr",
+                p = in(reg_addr) at, options(nostack, preserves_flags));
         }
-        done += 256;
     }
 }
 
-/// Copies memory, 256 bytes an instruction.
+/// Copies memory.
 ///
 /// # Safety
-/// Both are the caller's and do not overlap; the bytes are a multiple of 256.
+/// Both are the caller's and do not overlap; the bytes are less than 16 MB.
 pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
-    let mut done = 0;
-    while done < bytes {
-        // SAFETY: within both (the caller).
-        unsafe {
-            core::arch::asm!("mvc 0(256, {t}), 0({f})", t = in(reg_addr) to.add(done),
-                             f = in(reg_addr) from.add(done), options(nostack));
-        }
-        done += 256;
+    // SAFETY: the caller's promise.
+    unsafe { move_long(to, from, bytes, bytes) };
+}
+
+/// MOVE LONG (MVCL) goes on where it was when an interruption came in between. The lengths have 24 bits.
+///
+/// # Safety
+/// `bytes` are the caller's to write at `to`, `available` of them to read at `from`; they do not overlap.
+unsafe fn move_long(to: *mut u8, from: *const u8, bytes: usize, available: usize) {
+    // SAFETY: the caller's promise. The byte that pads is 0, in bits 32-39 of register 5.
+    unsafe {
+        core::arch::asm!(
+            "mvcl %r2, %r4",
+            inout("r2") to => _, inout("r3") bytes => _, inout("r4") from => _, inout("r5") available => _,
+            options(nostack));
     }
 }

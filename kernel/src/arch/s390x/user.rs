@@ -135,12 +135,14 @@ impl TrapFrame {
         Self { psw, gprs, info: [0; 2], flags: 0, call: [0; 2] }
     }
     /// What the program asks for: arguments in r2 to r7.
+    #[inline]
     pub fn syscall(&self) -> Syscall {
         let r = &self.gprs;
         let args = [self.call[1], r[3], r[4], r[5], r[6], r[7]];
         Syscall { number: self.call[0] as usize, args }
     }
     /// What it gets: r2, an error as its negative number.
+    #[inline]
     pub fn set_result(&mut self, result: Result<u64, Errno>) {
         self.gprs[2] = result.unwrap_or_else(|errno| (errno as i64).wrapping_neg() as u64);
     }
@@ -180,8 +182,9 @@ pub(super) fn supervisor_call(frame: &mut TrapFrame) {
         number => number,
     };
     frame.call = [number, frame.gprs[2]];
-    (table().syscall)(frame);
-    leave(frame);
+    let handlers = table();
+    (handlers.syscall)(frame);
+    call_again(handlers, frame);
 }
 
 /// A program interruption of a program.
@@ -194,16 +197,22 @@ pub(super) fn program_check(frame: &mut TrapFrame, check: ProgramCheck) {
         // A protection exception leaves the PSW behind the instruction; it is to be repeated.
         frame.psw.address = instruction;
     }
-    (table().user_fault)(frame, &fault);
-    leave(frame);
+    let handlers = table();
+    (handlers.user_fault)(frame, &fault);
+    call_again(handlers, frame);
 }
 
-/// Last thing before returning to a program.
+/// Last thing before returning to a program after another interruption.
 pub(super) fn leave(frame: &mut TrapFrame) {
-    (table().user_return)(frame);
+    let handlers = table();
+    (handlers.user_return)(frame);
+    call_again(handlers, frame);
+}
+
+/// The call that a handler wants the program to make first.
+fn call_again(handlers: &Handlers, frame: &mut TrapFrame) {
     while frame.flags & FLAG_CALL != 0 {
         frame.flags &= !FLAG_CALL;
-        (table().syscall)(frame);
-        (table().user_return)(frame);
+        (handlers.syscall)(frame);
     }
 }

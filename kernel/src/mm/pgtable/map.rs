@@ -40,7 +40,8 @@ impl<F: PagingFormat> PageTable<F> {
     pub fn lookup(&self, va: VirtAddr, ctx: &MaySleep) -> Option<Page> {
         let reader = self.reader(ctx);
         let path = self.leaf(&reader, va)?;
-        match path.leaf().table.load(F::LEVELS[paging::last::<F>()].index(va.align_down(1 << F::PAGE_SHIFT))) {
+        match path.leaf().table.load(F::LEVELS[paging::last::<F>()].index(va.align_down(1 << F::PAGE_SHIFT)))
+        {
             paging::Entry::Page(page) => Some(page),
             _ => None,
         }

@@ -9,9 +9,9 @@
 //! table, and then everything that frees tables would have to look for cursors.
 
 use super::PageTable;
+use super::page_table::MAX_LEVELS;
 use super::scheme::Reader;
 use super::table::{Located, TableRef};
-use super::page_table::MAX_LEVELS;
 use crate::addr::{PhysAddr, VirtAddr};
 use crate::arch::paging::{self, Entry, Page, PagingFormat};
 use crate::sync::MaySleep;
@@ -194,7 +194,8 @@ impl<F: PagingFormat> PageTable<F> {
             };
             at = path.va;
             let table = path.leaf().table;
-            let stop = path.leaf().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
+            let stop =
+                path.leaf().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
             #[cfg(not(loom))]
             if super::inject::before_table(at, table.addr(), || self.page_of(table)) {
                 at = stop;

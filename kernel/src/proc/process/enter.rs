@@ -67,8 +67,7 @@ pub fn finish_call(frame: &mut TrapFrame, result: Result<u64, Errno>) {
 }
 
 /// A program's memory access that the machine would not make, or an exception. Called as `enter` calls.
-pub fn program_fault(ctx: &mut MaySleep, fault: &UserFault) {
-    let task = current();
+pub fn program_fault(ctx: &mut MaySleep, task: Current, fault: &UserFault) {
     match *fault {
         UserFault::Page { kind, address } => {
             let kind = match kind {
@@ -76,7 +75,7 @@ pub fn program_fault(ctx: &mut MaySleep, fault: &UserFault) {
                 FaultKind::Execute => AccessKind::Execute,
                 _ => AccessKind::Read,
             };
-            memory_fault(ctx, address, kind);
+            memory_fault(ctx, task, address, kind);
         }
         UserFault::Signal { signal, code, address, name } => {
             log::debug!(target: "proc", "{:?}: {name} at {address:?}", task.process());
@@ -87,8 +86,7 @@ pub fn program_fault(ctx: &mut MaySleep, fault: &UserFault) {
 }
 
 /// A page that the running task's program touched: it is there now, or the program gets a signal.
-pub fn memory_fault(ctx: &mut MaySleep, address: VirtAddr, kind: AccessKind) {
-    let task = current();
+pub fn memory_fault(ctx: &mut MaySleep, task: Current, address: VirtAddr, kind: AccessKind) {
     task.faults.fetch_add(1, Ordering::Relaxed);
     loop {
         match task.mm().fault(ctx, address, kind) {
