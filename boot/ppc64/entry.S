@@ -6,8 +6,8 @@
 #   SLOF, VOF 32-bit big-endian, at the link address: r5 = Open Firmware's entry
 # MSR[HV] tells which. The file's first instruction runs in either byte order.
 #
-# Real mode ignores the upper four bits of an effective address (Power ISA v3.0B, Book III,
-# 5.7.3), so code linked at 0xc000... runs in it as it is: no relocation, and turning translation on
+# Real mode ignores the upper four bits of an effective address (Power ISA v3.0B, Book III, on
+# real addressing modes), so code linked at 0xc000... runs in it as it is: no relocation, and turning translation on
 # later moves nothing. skiboot does not load the segments of the file but runs it where it lies,
 # without .bss: the code below moves itself to its link address.
 

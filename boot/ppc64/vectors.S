@@ -3,7 +3,7 @@
 # The code from ppc64_vectors to ppc64_vectors_end does not depend on where it lies. It is copied
 # to real 0 (interrupts that turn translation off: all before it is on; system reset and machine
 # check always) and to real 0x4000, where LPCR[AIL] = 3 sends the others at
-# 0xc000000000004000 + offset with translation left on (Power ISA v3.0B, Book III, 6.5).
+# 0xc000000000004000 + offset with translation left on (Power ISA v3.0B, Book III, LPCR[AIL]).
 #
 # r13 is the CPU's area (area.rs) whenever the kernel runs, SPRG0 holds it too. A return to the
 # kernel does not restore r13: the thread may be on another CPU by then. A return to a program does:

@@ -61,6 +61,12 @@ macro_rules! address {
 
 address! {
     /// An address in the machine's memory: s390x absolute, ppc64 real.
+    ///
+    /// It is not one that the machine translates:
+    /// ```compile_fail,E0308
+    /// use fallow::addr::{PhysAddr, VirtAddr};
+    /// let at: VirtAddr = PhysAddr::new(0x1000);
+    /// ```
     PhysAddr
 }
 address! {
@@ -96,6 +102,12 @@ impl Pfn {
 ///
 /// # Invariants
 /// `start <= end`.
+///
+/// It is not made around the check:
+/// ```compile_fail,E0451
+/// use fallow::addr::{PhysAddr, PhysRange};
+/// let backwards = PhysRange { start: PhysAddr::new(2), end: PhysAddr::new(1) };
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PhysRange {
     start: PhysAddr,

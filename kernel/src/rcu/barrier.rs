@@ -51,6 +51,8 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     /// [`barrier_is_complete`](Self::barrier_is_complete). Gives the number of CPUs that had callbacks.
     pub fn barrier_begin(&'static self) -> usize {
         let barrier = &self.barrier;
+        // Relaxed, and so the store below: the lock that the caller holds orders one barrier after the
+        // other, and the list's lock orders them before a mark's callback.
         if barrier.left.load(Ordering::Relaxed) != 0 {
             self.env.misuse("rcu_barrier: one is on its way");
             return 0;
@@ -62,6 +64,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
             let _all = self.topology.lock();
             for (number, cpu) in self.cpus.iter().enumerate() {
                 let mark = &barrier.marks[number];
+                // Relaxed: likewise.
                 mark.owner.store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
                 let mut list = cpu.list.lock();
                 let idle = list.len() == 0 && !cpu.is_invoking();
@@ -102,6 +105,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     unsafe fn mark_reached(head: NonNull<RcuHead>) -> bool {
         // SAFETY: the caller; marks live in a static `Rcu`.
         let mark = unsafe { object_of::<Mark>(head).as_ref() };
+        // Relaxed: stored before the mark came on the list, whose lock we held.
         let owner: *const Self = mark.owner.load(Ordering::Relaxed).cast_const().cast();
         // SAFETY: `barrier_begin` stored a `&'static Self`.
         unsafe { &*owner }.barrier_count_down();

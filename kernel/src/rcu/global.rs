@@ -97,7 +97,9 @@ static BARRIER_BUSY: AtomicBool = AtomicBool::new(false);
 #[track_caller]
 pub fn barrier(ctx: &mut MaySleep) {
     check("rcu_barrier");
-    // SeqCst: all three on this word; a barrier whose count we find complete began after this.
+    // A barrier whose count we do not see here takes the lock of each list after it has counted, so after
+    // whoever queued a callback that we know of: it finds that callback. SeqCst: nothing depends on more
+    // than one order of the three accesses to this word.
     let goal = Seq::from_raw(BARRIERS.load(Ordering::SeqCst)).after_a_full_one();
     let done = || Seq::from_raw(BARRIERS.load(Ordering::SeqCst)).has_reached(goal);
     let mut ours = false;

@@ -83,6 +83,7 @@ impl<'a, E: Environment, const N: usize> Driver<'a, E, N> {
 impl<E: Environment, const N: usize> GracePeriod<'_, '_, E, N> {
     /// The CPUs it waits for, a bit each. Old news by the time it is read.
     pub fn waits_for(&self) -> usize {
+        // Relaxed: whom to look at, or for reports; `is_quiet` has the order.
         self.driver.rcu.pending.load(Ordering::Relaxed)
     }
 

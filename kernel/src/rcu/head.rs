@@ -44,6 +44,7 @@ impl RcuHead {
     }
     /// Whether it is deferred and its callback has not begun. Old news by the time it is read.
     pub fn is_queued(&self) -> bool {
+        // Relaxed: nothing of the object is looked at for it.
         !self.invoke.load(Ordering::Relaxed).is_null()
     }
     /// Takes the head for a list. False: it is on one already.

@@ -89,7 +89,7 @@ pub struct Rcu<E, const N: usize> {
     pub(super) pending: AtomicUsize,
     /// The furthest counter value that somebody waits for.
     wanted: AtomicUsize,
-    /// Until the counter is there, grace periods hurry.
+    /// Until the counter is there, grace periods hurry. (Both goals: see [`advance`].)
     hurried: AtomicUsize,
     /// Held while callbacks move between segments of all CPUs or between CPUs, and by a barrier
     /// while it looks at all lists: so none of them sees a callback that is between two lists.
@@ -287,11 +287,13 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
 
     /// Whether somebody drives it.
     pub fn is_driven(&self) -> bool {
+        // Relaxed: as in `driver`.
         self.has_driver.load(Ordering::Relaxed)
     }
 
-    /// The counter, for reports.
+    /// The counter, for reports and for its driver.
     pub fn current(&self) -> Seq {
+        // Relaxed: the driver alone writes it; others conclude nothing from it.
         Seq::from_raw(self.seq.load(Ordering::Relaxed))
     }
 }

@@ -26,6 +26,9 @@ const GATHER: u64 = 1_000_000;
 const ANSWER: LockClass = LockClass::new("rcu_stall", Rank::RCU_LIST);
 
 /// The threads of RCU, and those who wait for it.
+///
+/// Its numbers are for reports and tests, so they are accessed relaxed; what a stuck CPU answered is under
+/// a lock.
 pub struct Kernel {
     /// Where `rcu_gp` sleeps.
     driver: WaitQueue,

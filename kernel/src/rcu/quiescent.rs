@@ -47,6 +47,7 @@ impl Watch {
         sample & 1 == 1
     }
     fn is_watched(&self) -> bool {
+        // Relaxed: the CPU's own value, or a report for somebody who looks on.
         Self::says_watched(self.0.load(Ordering::Relaxed))
     }
 }
@@ -65,11 +66,13 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     /// Whether the running grace period waits for any CPU: then whoever leaves a section reports.
     #[inline]
     pub fn wants_reports(&self) -> bool {
+        // Relaxed: a hint. Who misses a grace period that has just begun reports at the next occasion.
         self.pending.load(Ordering::Relaxed) != 0
     }
 
     /// The CPUs that the running grace period waits for, a bit each.
     pub fn waited_for(&self) -> usize {
+        // Relaxed: for reports.
         self.pending.load(Ordering::Relaxed)
     }
 
@@ -101,6 +104,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     pub fn unwatch(&self, cpu: usize) {
         self.quiescent(cpu);
         let watch = &self.cpus[cpu].watch.0;
+        // Relaxed: no other CPU writes it.
         let now = watch.load(Ordering::Relaxed);
         if Watch::says_watched(now) {
             // Release: pairs with the Acquire in `sample`: the sections before it are over.
@@ -111,6 +115,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
     /// This CPU may read again. Interrupts are off. False: it was watched.
     pub fn watch(&self, cpu: usize) -> bool {
         let watch = &self.cpus[cpu].watch.0;
+        // Relaxed: no other CPU writes it.
         let now = watch.load(Ordering::Relaxed);
         if Watch::says_watched(now) {
             return false;

@@ -14,8 +14,8 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
-/// Spin-loop hint: low priority, then medium again (Power ISA v3.0B, Book II, 3.2). QEMU leaves the
-/// translation block at the first: another CPU of a single-threaded emulator gets its turn.
+/// Spin-loop hint: low priority, then medium again (Power ISA v3.0B, Book II, "or Instruction"). QEMU
+/// leaves the translation block at the first: another CPU of a single-threaded emulator gets its turn.
 pub fn relax() {
     // SAFETY: changes the thread's priority only.
     unsafe { asm!("or 1,1,1", "or 2,2,2", options(nomem, nostack, preserves_flags)) };
@@ -84,9 +84,9 @@ fn set_ee(on: bool) {
 /// Waits for an interrupt and takes it.
 ///
 /// powernv9: `stop` with PSSCR = 0 (no state lost, go on behind it) ends when an interrupt is
-/// pending, also one that EE keeps out (Power ISA v3.0B, Book III, 3.3.2). pseries: H_CEDE turns EE on
-/// itself and returns at once if something is pending (LoPAPR 14.11.3). So in both an interrupt
-/// between the caller's last check and the wait is not slept through.
+/// pending, also one that EE keeps out (Power ISA v3.0B, Book III, "Power-Saving Mode"). pseries: H_CEDE
+/// turns EE on itself and returns at once if something is pending (LoPAPR, H_CEDE). So in both an
+/// interrupt between the caller's last check and the wait is not slept through.
 pub fn idle() {
     match platform::get() {
         Platform::PowerNv => {
@@ -104,7 +104,7 @@ pub fn idle() {
     set_ee(false);
 }
 
-/// Directed hypervisor doorbell, message type 5 (Power ISA v3.0B, Book III, 11.3).
+/// Directed hypervisor doorbell, message type 5 (Power ISA v3.0B, Book III, "Processor Control").
 const DOORBELL: u64 = 5 << 27;
 /// XICS priority of inter-processor interrupts: any but 0xff, which is "none".
 const IPI_PRIORITY: u64 = 4;

@@ -1,6 +1,6 @@
 //! Calls into what runs below: hypervisor calls and RTAS on pseries, OPAL on powernv9.
 //!
-//! The numbers are those of LoPAPR 1.1 (hypervisor calls: 14.5; RTAS: 7) and of skiboot's
+//! The numbers are those of LoPAPR 1.1 (hypervisor calls: chapter 14; RTAS: chapter 7) and of skiboot's
 //! `opal-api.h`.
 
 use super::{LINEAR, area, platform};
@@ -54,7 +54,7 @@ pub fn hcall(call: u64, arguments: [u64; 4]) -> (i64, [u64; 4]) {
     let [a, b, c, d] = arguments;
     let (code, r4, r5, r6, r7): (i64, u64, u64, u64, u64);
     // SAFETY: the calls above change no memory of ours (RTAS: only its cells, behind a Cell). What a
-    // call may change is listed (LoPAPR 14.5.1); CR2-CR4 are kept.
+    // call may change is listed (LoPAPR, the register usage of H-calls); CR2-CR4 are kept.
     unsafe {
         asm!("sc 1",
             inlateout("r3") call => code, inlateout("r4") a => r4, inlateout("r5") b => r5,
@@ -88,7 +88,7 @@ impl Service {
     pub fn call<const N: usize>(&self, arguments: [u32; N]) -> i32 {
         const { assert!(N <= 8) };
         let token = self.0.load(Ordering::Relaxed);
-        // Big-endian cells: token, number of arguments, of results, arguments, results (LoPAPR 7.2.7).
+        // Big-endian cells: token, number of arguments, of results, arguments, results (LoPAPR, RTAS calls).
         let mut cells = [0u32; 32];
         let head = [token, N as u32, 1];
         for (cell, value) in cells.iter_mut().zip(head.iter().chain(&arguments)) {

@@ -2,9 +2,9 @@
 //!
 //! Sources: Power ISA version 3.0B, Book III, 5.7.6 (5.7.6.1 partition-table, 5.7.6.2 process-table
 //! entry) and 5.7.10 (Radix Tree Translation: 5.7.10.1 page directory entry, 5.7.10.2 page table
-//! entry). Version 3.0C has one chapter more in front of it: 6.7.6 and 6.7.10 there. The manual numbers bits from the left: bit 63 has the mask 1; each
-//! constant here gives both. The geometries are those of POWER9; others are refused as a bad
-//! configuration (DSISR bit 44, 0x80000).
+//! entry). Version 3.0C has one chapter more in front of it: 6.7.6 and 6.7.10 there. The manual
+//! numbers bits from the left: bit 63 has the mask 1; each constant here gives both. The geometries
+//! are those of POWER9; others are refused as a bad configuration (DSISR bit 44, 0x80000).
 //!
 //! ```text
 //!  0        12            25         34         43         52          64

@@ -1,5 +1,5 @@
 //! What an interrupt is called, and what it says about the instruction that failed (Power ISA v3.0B,
-//! Book III, 6.5): pure, compiled and tested on every host.
+//! Book III, "Interrupt Definitions"): pure, compiled and tested on every host.
 
 use crate::addr::VirtAddr;
 use crate::arch::handlers::{Fault, FaultKind, UserFault};

@@ -193,7 +193,8 @@ pub unsafe fn stack_map(block: PhysAddr) -> Result<VirtAddr, Errno> {
         return Err(Errno::EINVAL);
     }
     set_stack(block.get(), |real| tables::leaf(real, Access::RW));
-    // SAFETY: orders the entries before the first access (Power ISA v3.0B, Book III, 5.10.1.2).
+    // SAFETY: orders the entries before the first access (Power ISA v3.0B, Book III, 5.10.1,
+    // "Translation Table Updates").
     unsafe { asm!("ptesync", options(nostack, preserves_flags)) };
     Ok(VirtAddr::new(STACK_AREA + block.get() + STACK_SIZE as u64))
 }

@@ -1,4 +1,5 @@
-//! The machine's own random numbers: Deliver A Random Number (Power ISA v3.0B, Book I, 3.3.9).
+//! The machine's own random numbers: Deliver A Random Number (Power ISA v3.0B, Book I, "Fixed-Point
+//! Arithmetic Instructions").
 
 use core::arch::asm;
 

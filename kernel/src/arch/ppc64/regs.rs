@@ -1,4 +1,4 @@
-//! Special-purpose registers and bits of the MSR (Power ISA v3.0B, Book III, chapters 4, 5 and 6).
+//! Special-purpose registers and bits of the MSR (Power ISA v3.0B, Book III).
 //! IBM numbers bits from the left: MSR bit n is the mask `1 << (63 - n)`.
 
 use core::arch::asm;

@@ -1,5 +1,5 @@
 //! Time: the time base counts up at the same rate on all CPUs, the decrementer counts down to an
-//! interrupt (Power ISA v3.0B, Book III, chapter 7).
+//! interrupt (Power ISA v3.0B, Book III, "Timer Facilities").
 //!
 //! The decrementer has 32 bits here, 4 s at 512 MHz: a later deadline is reached in steps. The boot
 //! CPU's steps are short, for it looks at the console's input in them. (Both consoles could

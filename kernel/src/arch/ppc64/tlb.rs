@@ -1,4 +1,5 @@
-//! Forgetting translations: `tlbie` (Power ISA v3.0B, Book III, 5.9.3.3), on all CPUs.
+//! Forgetting translations: `tlbie` (Power ISA v3.0B, Book III, "TLB Management
+//! Instructions"), on all CPUs.
 //!
 //! | operand | meaning |
 //! |---|---|
@@ -8,7 +9,7 @@
 //! | PRS = 1, R = 1 | process-scoped, radix |
 //!
 //! Every store to a table must be followed by `ptesync` before the `tlbie`, and the end is waited for by
-//! `eieio; tlbsync; ptesync` (5.10.1). QEMU 7.2 does not wait: another CPU goes on with the old
+//! `eieio; tlbsync; ptesync` (5.10.1, "Translation Table Updates"). QEMU 7.2 does not wait: another CPU goes on with the old
 //! translation to the end of its block of instructions.
 
 use core::arch::asm;

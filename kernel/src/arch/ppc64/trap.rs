@@ -166,7 +166,7 @@ fn maskable(frame: &TrapFrame, handle: impl FnOnce(&TrapFrame)) {
 
 fn doorbell(frame: &TrapFrame) {
     // SAFETY: msgsync, then lwsync: what the sender stored before is seen (Power ISA v3.0B, Book III,
-    // 11.4). The assembler does not know the first.
+    // "Processor Control"). The assembler does not know the first.
     unsafe { asm!(".long 0x7c0006ec", "lwsync", options(nostack, preserves_flags)) };
     ipi(frame);
 }
@@ -177,7 +177,7 @@ fn ipi(frame: &TrapFrame) {
     }
 }
 
-/// Source number of an inter-processor interrupt in the XICS presentation (LoPAPR 14.5.4.7).
+/// Source number of an inter-processor interrupt in the XICS presentation (LoPAPR, H_IPI).
 const XICS_IPI: u64 = 2;
 
 fn external(frame: &TrapFrame) {

@@ -1,7 +1,8 @@
 //! The ns16550a of powernv9: `uart_16550` over a register access of our own.
 //!
 //! The registers must be accessed without the cache, by two ways: while translation is off by the
-//! instructions that say so themselves (`lbzcix`, `stbcix`: Power ISA v3.0B, Book III, 4.4.1), later
+//! instructions that say so themselves (`lbzcix`, `stbcix`: Power ISA v3.0B, Book III, "Fixed-Point
+//! Facility"), later
 //! through the linear map, where `mmu` maps the page as guarded and cache-inhibited. The crate's own
 //! MMIO backend knows the second only. skiboot has set up speed and FIFO.
 

@@ -1,5 +1,5 @@
-//! Program interruptions: what the codes mean (POP chapter 6, "Program Interruption", and figure
-//! "Program-interruption codes"; chapter 3, "Translation-Exception Identification").
+//! Program interruptions: what the codes mean (POP chapter 6, "Program Interruption"; chapter 3,
+//! "Translation-Exception Identification").
 //!
 //! Pure, compiled and tested on every host.
 

@@ -9,7 +9,7 @@ use crate::ktest::{Case, Outcome, Suite, Test, failed};
 use crate::mm;
 use crate::mm::frame::{Kind, Request};
 use crate::mm::pgtable::scheme::{self, Scheme};
-use crate::mm::pgtable::{Layout, PageTable, kernel};
+use crate::mm::pgtable::{Layout, PageTable, counters, kernel};
 use crate::proc::sched;
 use crate::proc::thread::{JoinHandle, Spawn};
 use crate::sync::{MaySleep, PreemptGuard};
@@ -84,12 +84,31 @@ fn inside<F: PagingFormat, R>(tables: &PageTable<F>, work: impl FnOnce() -> R) -
     result
 }
 
-/// Waits for everything that was deferred, and checks that no page of tables is left beyond those
-/// that there were.
-fn nothing_left(before: usize, ctx: &mut MaySleep) -> Outcome {
+/// What page tables there are.
+#[derive(Clone, Copy)]
+struct InUse {
+    /// Bytes of the pages that they lie in.
+    bytes: usize,
+    /// Fragments that are handed out or wait for a grace period.
+    fragments: usize,
+}
+
+impl InUse {
+    fn now() -> Self {
+        let (gone, freed) = (counters::RELEASED.get(), counters::FREED.get());
+        let fragments = counters::HANDED_OUT.get().wrapping_sub(gone + freed);
+        Self { bytes: kernel::memory().table_bytes(), fragments }
+    }
+}
+
+/// Waits for everything that was deferred (twice: a callback may queue itself once more), and checks that
+/// no fragment and no page of tables is left beyond those that there were.
+fn nothing_left(before: InUse, ctx: &mut MaySleep) -> Outcome {
     rcu::barrier(ctx);
     rcu::barrier(ctx);
-    check_eq!(kernel::memory().table_bytes(), before, "bytes of page tables");
+    let left = InUse::now();
+    check_eq!(left.fragments, before.fragments, "tables handed out");
+    check_eq!(left.bytes, before.bytes, "bytes of page tables");
     Ok(())
 }
 
@@ -104,7 +123,7 @@ fn map_walk_unmap(case: &mut Case<'_>) -> Outcome {
 }
 
 fn map_walk_unmap_in<F: PagingFormat>(layout: Layout, ctx: &mut MaySleep) -> Outcome {
-    let before = kernel::memory().table_bytes();
+    let before = InUse::now();
     let tables = tables::<F>(layout, &scheme::rcu::Rcu)?;
     let leaf = leaf_pages::<F>();
     // The far end of the address space of programs; ppc64 gives them 2^47 bytes of it.
@@ -146,7 +165,7 @@ fn map_walk_unmap_in<F: PagingFormat>(layout: Layout, ctx: &mut MaySleep) -> Out
 
 /// Access that was taken away is gone at once, also from the TLB.
 fn access_is_enforced(case: &mut Case<'_>) -> Outcome {
-    let before = kernel::memory().table_bytes();
+    let before = InUse::now();
     let tables = tables::<Format>(Layout::Frag, &scheme::rcu::Rcu)?;
     map(&tables, 5, Access::RW, 77, case.ctx)?;
     let va = nth::<Format>(5);
@@ -177,7 +196,7 @@ fn access_is_enforced(case: &mut Case<'_>) -> Outcome {
 
 /// H8, H9 on the machine: tables come and go beside living neighbours, with real grace periods.
 fn neighbours_are_reused(case: &mut Case<'_>) -> Outcome {
-    let before = kernel::memory().table_bytes();
+    let before = InUse::now();
     let tables = tables::<FragFormat>(Layout::Frag, &scheme::rcu::Rcu)?;
     let leaf = leaf_pages::<FragFormat>();
     for k in 0..8 {
@@ -191,7 +210,9 @@ fn neighbours_are_reused(case: &mut Case<'_>) -> Outcome {
         map(&tables, number, Access::R, round, case.ctx)?;
         tables.unmap(nth::<FragFormat>(number)..nth::<FragFormat>(number + 1), case.ctx);
         if round % 32 == 0 {
-            rcu::synchronize(case.ctx);
+            // Then every callback that was queued has run; a page with tables that were late for it
+            // waits for the next.
+            rcu::barrier(case.ctx);
         }
         most = most.max(kernel::memory().table_bytes());
     }
@@ -201,7 +222,7 @@ fn neighbours_are_reused(case: &mut Case<'_>) -> Outcome {
         living >> 10,
         most >> 10
     ));
-    // What two grace periods' worth of tables may take, one to a page at worst.
+    // What two barriers' worth of tables may take, one to a page at worst, and the one in hand.
     check!(
         most - living <= 65 * crate::arch::PAGE_SIZE as usize,
         "{most} bytes beside {living}: memory grows"
@@ -223,7 +244,7 @@ fn invalidation_is_seen_elsewhere(case: &mut Case<'_>) -> Outcome {
         reads: AtomicU64,
         stop: AtomicBool,
     }
-    let before = kernel::memory().table_bytes();
+    let before = InUse::now();
     let shared = Arc::new(Shared {
         tables: tables::<Format>(Layout::Group, &scheme::rcu::Rcu)?,
         seen: AtomicU64::new(0),
@@ -285,8 +306,8 @@ fn spawn(
         .map_err(|error| failed(format_args!("no thread: {error:?}")))
 }
 
-/// Several address spaces, all CPUs mapping and unmapping in all of them, and a walker on each CPU
-/// that never ran them; at the end nothing is left.
+/// Several address spaces, all CPUs mapping and unmapping in all of them and running most of them, and a
+/// walker on each CPU, also those that never ran a space; at the end nothing is left.
 fn storm(case: &mut Case<'_>) -> Outcome {
     storm_in::<Format>(Layout::Group, case)?;
     storm_in::<FragFormat>(Layout::Frag, case)
@@ -295,29 +316,36 @@ fn storm(case: &mut Case<'_>) -> Outcome {
 fn storm_in<F: PagingFormat>(layout: Layout, case: &mut Case<'_>) -> Outcome {
     const SPACES: usize = 3;
     const STEPS: u64 = 400;
-    let before = kernel::memory().table_bytes();
+    let before = InUse::now();
     let mut spaces = Vec::new();
     for _ in 0..SPACES {
         spaces.push(tables::<F>(layout, &scheme::rcu::Rcu)?);
     }
     let spaces = Arc::new(spaces);
-    let (walked, garbage) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    // Walks, those of a space that never ran on the walker's CPU, and what was wrong.
+    let [walked, strangers, garbage] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
     let mut threads = Vec::new();
     for cpu in sched::online_cpus().iter() {
-        let spaces = spaces.clone();
+        let (spaces, garbage) = (spaces.clone(), garbage.clone());
         let writer = move |ctx: &mut MaySleep| {
             let mut dice = 0x9e37_79b9_7f4a_7c15_u64 ^ cpu as u64;
             for _ in 0..STEPS {
                 dice ^= dice << 13;
                 dice ^= dice >> 7;
                 dice ^= dice << 17;
-                let tables = &spaces[(dice >> 32) as usize % SPACES];
+                let number = (dice >> 32) as usize % SPACES;
+                let tables = &spaces[number];
                 let at = (dice >> 8) % 6 * leaf_pages::<F>() + (dice >> 16) % 3;
                 if dice.is_multiple_of(3) {
                     tables.unmap(nth::<F>(at)..nth::<F>(at + 1 + (dice >> 24) % leaf_pages::<F>()), ctx);
                 } else {
                     // Refused where one is mapped: then the page is freed again.
                     let _ = map(tables, at, Access::RW, at, ctx);
+                }
+                if number != cpu % SPACES {
+                    // It may be gone by now; if it is there it is the page that belongs there.
+                    let found = inside(tables, || space::user_load(nth::<F>(at)).ok());
+                    garbage.fetch_add(u64::from(found.is_some_and(|stamp| stamp != at)), Ordering::Relaxed);
                 }
             }
         };
@@ -327,9 +355,9 @@ fn storm_in<F: PagingFormat>(layout: Layout, case: &mut Case<'_>) -> Outcome {
     let mut walkers = Vec::new();
     for cpu in sched::online_cpus().iter() {
         let (spaces, stop) = (spaces.clone(), stop.clone());
-        let (walked, garbage) = (walked.clone(), garbage.clone());
+        let (walked, strangers, garbage) = (walked.clone(), strangers.clone(), garbage.clone());
         let walker = move |ctx: &mut MaySleep| {
-            while !stop.load(Ordering::Acquire) {
+            loop {
                 for tables in spaces.iter() {
                     let end = VirtAddr::new(paging::space_bytes::<F>());
                     let mut last = None;
@@ -339,6 +367,10 @@ fn storm_in<F: PagingFormat>(layout: Layout, case: &mut Case<'_>) -> Outcome {
                         last = Some(va);
                     });
                     walked.fetch_add(1, Ordering::Relaxed);
+                    strangers.fetch_add(u64::from(!tables.users().contains(cpu)), Ordering::Relaxed);
+                }
+                if stop.load(Ordering::Acquire) {
+                    break;
                 }
                 sched::yield_now(ctx);
             }
@@ -348,9 +380,13 @@ fn storm_in<F: PagingFormat>(layout: Layout, case: &mut Case<'_>) -> Outcome {
     threads.into_iter().for_each(|thread| thread.join(case.ctx));
     stop.store(true, Ordering::Release);
     walkers.into_iter().for_each(|thread| thread.join(case.ctx));
-    check_eq!(garbage.load(Ordering::Relaxed), 0, "entries that are neither old nor new");
-    check!(walked.load(Ordering::Relaxed) > 0);
-    log::raw(format_args!("# storm: {}: {} walks\n", layout.name(), walked.load(Ordering::Relaxed)));
+    check_eq!(garbage.load(Ordering::Relaxed), 0, "entries or pages that are neither old nor new");
+    let (walked, strangers) = (walked.load(Ordering::Relaxed), strangers.load(Ordering::Relaxed));
+    check!(strangers > 0, "no walker on a CPU that never ran the space");
+    log::raw(format_args!(
+        "# storm: {}: {walked} walks, {strangers} on CPUs that never ran the space\n",
+        layout.name()
+    ));
     drop(spaces);
     nothing_left(before, case.ctx)
 }
@@ -377,7 +413,7 @@ fn park(
         writer_done: AtomicBool,
         writer_was_done: AtomicBool,
     }
-    let before = kernel::memory().table_bytes();
+    let before = InUse::now();
     let shared = Arc::new(Shared {
         tables: tables::<FragFormat>(Layout::Frag, scheme)?,
         found: AtomicU64::new(0),

@@ -162,6 +162,9 @@ impl<F: PagingFormat> PageTable<F> {
 
     /// Bytes of the fragments that are linked, spare bytes of a fragment included.
     pub fn table_bytes(&self) -> usize {
+        // Relaxed, as where it is counted: before a table is linked. Who decides by it has the address space
+        // to himself, or a fence before it that pairs with the one in `at`: he sees the table counted, or
+        // a fault finds that he has begun.
         self.table_bytes.load(Ordering::Relaxed)
     }
 

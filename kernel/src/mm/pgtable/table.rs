@@ -250,6 +250,24 @@ pub struct Writable<'rcu, F> {
 
 /// A table whose lock is held, and that is still linked: with [`BothGuards`] the only thing that can
 /// store.
+///
+/// It is not made without the lock and the second look:
+/// ```compile_fail,E0451
+/// use fallow::{arch::s390x_format::S390Dat, mm::pgtable::table::{TableGuard, Writable}};
+/// fn unlocked<'rcu>(table: Writable<'rcu, S390Dat>, of: TableGuard<'rcu, S390Dat>) {
+///     let guard = TableGuard { table, ..of };
+/// }
+/// ```
+/// Nor is it kept when the walk is over in which the table was found:
+/// ```compile_fail,E0505
+/// use fallow::{addr::VirtAddr, arch::s390x_format::S390Dat};
+/// use fallow::mm::pgtable::{Memory, PageTable, scheme::Reader};
+/// fn late(tables: &PageTable<S390Dat>, memory: &dyn Memory, reader: Reader<'_>) {
+///     let guard = tables.descend(&reader, VirtAddr::new(0)).end().lock(memory);
+///     drop(reader);
+///     drop(guard);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TableGuard<'rcu, F> {
     table: Writable<'rcu, F>,

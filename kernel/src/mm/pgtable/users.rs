@@ -20,7 +20,8 @@ static ANSWERED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS]
 pub(super) fn interrupt(cpus: CpuSet) {
     let pin = PreemptGuard::new();
     let cpus = cpus.without(CpuSet::one(pin.cpu()));
-    // SeqCst: after what was unlinked; pairs with the load in `answer`.
+    // SeqCst: what was unlinked comes before it; pairs with the load in `answer`: the walks that its CPU
+    // begins later do not find it.
     let request = ASKED.fetch_add(1, Ordering::SeqCst) + 1;
     super::counters::INTERRUPTS.add(cpus.len());
     cpus.iter().for_each(cpu::send_ipi);
@@ -31,10 +32,11 @@ pub(super) fn interrupt(cpus: CpuSet) {
     }
 }
 
-/// This CPU is in no section with interrupts off, and has no dead address space active. Called by the handler of interrupts from other
-/// CPUs.
+/// This CPU is in no section with interrupts off, and has no dead address space active. Called by the
+/// handler of interrupts from other CPUs.
 pub fn answer() {
     let guard = IrqGuard::new();
+    // SeqCst: pairs with the count in `interrupt`.
     let request = ASKED.load(Ordering::SeqCst);
     // What was asked for may be that this CPU leaves a dead address space.
     crate::mm::space::leave_dying();

@@ -61,7 +61,7 @@ impl Wipe {
     /// It is a fragment of that page, and the caller owns it.
     pub(super) unsafe fn check(self, block: PhysAddr, index: u16) {
         for at in self.entries(block, index) {
-            // SAFETY: the caller owns the table.
+            // SAFETY: the caller owns the table. Relaxed: as above.
             let found = unsafe { memory::entry(at) }.load(Ordering::Relaxed);
             if found != self.poison {
                 counters::WRITTEN_WHILE_FREE.add(1);

@@ -121,6 +121,13 @@ pub const TABLE_LOCK_SECOND: LockClass = LockClass::new("second page table", Ran
 /// # Invariants
 /// `owner` is set before the first fragment is handed out and taken after the last is FREE (H16);
 /// between the two it does not change. `block` never changes.
+///
+/// Its state changes by what is done with its fragments, and not from outside:
+/// ```compile_fail,E0624
+/// fn step(page: &'static fallow::mm::pgtable::PtPage) {
+///     page.update(|_, _| None);
+/// }
+/// ```
 pub struct PtPage<const W: usize> {
     pub(super) state: StateCell<W>,
     pub(super) prev: UnderLock<Option<&'static Self>>,
@@ -225,6 +232,7 @@ impl<const W: usize> PtPage<W> {
     /// The page is nobody's, and the caller has it to himself.
     pub(super) unsafe fn adopt(&self, owner: Shared<Owner<W>>) {
         let bytes = owner.fragment_bytes();
+        // Relaxed: a fragment is handed out under the list's lock, and linked with Release.
         self.shift.store(bytes.checked_ilog2().unwrap_or(0) as u8, Ordering::Relaxed);
         // SAFETY: the caller has the page to himself.
         self.owner.with_mut(|cell| unsafe { *cell = Some(owner) });

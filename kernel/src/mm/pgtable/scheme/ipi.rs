@@ -14,6 +14,7 @@ use super::{FlushedTables, Scheme, Section};
 use crate::cpus::CpuSet;
 use crate::mm::pgtable::Memory;
 use crate::sync::{IrqGuard, MaySleep};
+use core::sync::atomic::{Ordering, fence};
 
 /// `pgtable.free=ipi`
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,13 @@ impl Scheme for Ipi {
         "ipi"
     }
     fn enter<'ctx>(&self, _ctx: &'ctx MaySleep) -> Section<'ctx> {
-        Section::Irqs(IrqGuard::new())
+        let irqs_off = IrqGuard::new();
+        // This CPU's place among the users (`PageTable::activate`) comes before it, the walk after it.
+        // Pairs with the flush, which stands between the unlinking and the look at the users and orders
+        // them (IPTE and IDTE serialize, `tlbie` stands between `ptesync`s): either the writer sees us
+        // there, or we do not see what he has unlinked.
+        fence(Ordering::SeqCst);
+        Section::Irqs(irqs_off)
     }
     fn dispose(&self, memory: &'static dyn Memory, users: CpuSet, flushed: FlushedTables<'_>) {
         if !flushed.tables.is_empty() {
