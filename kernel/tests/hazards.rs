@@ -76,13 +76,15 @@ impl Known {
     fn has_misuse(&self, item: &str) -> bool {
         let name = item.rsplit("::").next().unwrap_or(item);
         ["pub struct ", "pub fn "].iter().any(|kind| {
-            self.sources.split(&format!("{kind}{name}")).any(|before| {
-                let lines = before.lines().rev();
-                let mut doc = lines.take_while(|line| {
+            let item = format!("{kind}{name}");
+            self.sources.match_indices(&item).any(|(at, _)| {
+                let (before, after) = (&self.sources[..at], &self.sources[at + item.len()..]);
+                let whole = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+                let mut doc = before.lines().rev().take_while(|line| {
                     let line = line.trim_start();
                     line.starts_with("///") || line.starts_with("#[") || line.is_empty()
                 });
-                doc.any(|line| line.contains("compile_fail"))
+                whole && doc.any(|line| line.contains("compile_fail"))
             })
         })
     }

@@ -84,6 +84,16 @@ fn host_tests(context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Resu
         cargo.env("PROPTEST_CASES", "10000");
         cargo.args(["--", "--include-ignored"]);
     }
+    count_tests(&mut cargo, task, tally)?;
+    if context.options.long { misuse(context, task, tally) } else { Ok(()) }
+}
+
+/// The examples that must not compile once more, each for the reason that it states: a stable `rustdoc`
+/// does not look at an error's number. In a folder of its own: crates look at the variable, too.
+fn misuse(context: &Context, task: &Task, tally: &mut Tally) -> anyhow::Result<()> {
+    let mut cargo = context.toolchain.command("cargo");
+    cargo.args(["test", "--package", "fallow", "--doc", "--color", "never", "--target-dir"]);
+    cargo.arg(kernel::root().join("target/misuse")).env("RUSTC_BOOTSTRAP", "1");
     count_tests(&mut cargo, task, tally)
 }
 

@@ -12,10 +12,12 @@
 //! run against it. In a release build it is nothing.
 //!
 //! Each fragment of a page has its own note with a generation, which counts its lives: a
-//! report that names one tells whether two notes are about the same life.
+//! report that names one tells whether two notes are about the same life. The page has a note of its
+//! owner, the list of one address space: whoever hands out, links or unlinks one of its tables says for
+//! whom he does it.
 
 #[cfg(debug_assertions)]
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Tables of address spaces made from now on are overwritten when they are free. Debug builds always do.
 #[cfg(not(loom))]
@@ -52,10 +54,14 @@ pub enum Life {
 const LIVES: [Life; 6] =
     [Life::Free, Life::Fresh, Life::Linked, Life::Unlinked, Life::Flushed, Life::Waiting];
 
-/// The notes about the tables of one page: in the low byte a [`Life`], above it the generation.
+/// The notes about the tables of one page, and whose the page is (0: nobody's).
 #[cfg(debug_assertions)]
 #[derive(Debug)]
-pub struct Audit<const W: usize>([[AtomicU32; 64]; W]);
+pub struct Audit<const W: usize> {
+    /// In the low byte a [`Life`], above it the generation.
+    notes: [[AtomicU32; 64]; W],
+    owner: AtomicUsize,
+}
 
 /// The notes about the tables of one page: none in this build.
 #[cfg(not(debug_assertions))]
@@ -66,11 +72,11 @@ pub struct Audit<const W: usize>(());
 impl<const W: usize> Audit<W> {
     /// All free, in their first generation.
     pub const fn new() -> Self {
-        Self([const { [const { AtomicU32::new(0) }; 64] }; W])
+        Self { notes: [const { [const { AtomicU32::new(0) }; 64] }; W], owner: AtomicUsize::new(0) }
     }
 
     fn note(&self, index: u16) -> &AtomicU32 {
-        &self.0[usize::from(index) / 64][usize::from(index) % 64]
+        &self.notes[usize::from(index) / 64][usize::from(index) % 64]
     }
 
     /// Where that table is in its life, and which life it is.
@@ -97,7 +103,9 @@ impl<const W: usize> Audit<W> {
         let (life, generation) = self.look(index);
         assert!(
             from.contains(&life),
-            "table {index} of a page is {life:?} in its life {generation}, and was about to be {to:?}"
+            "table {index} of a page is {life:?} in its life {generation}, and was about to be {to:?}; its \
+             owner is {:#x}",
+            self.owner.load(Ordering::Relaxed)
         );
         // A new life begins when the table is handed out.
         let generation = generation + u32::from(to == Life::Fresh);
@@ -107,12 +115,39 @@ impl<const W: usize> Audit<W> {
         assert!(old & 0xff == life as u32, "two CPUs move table {index} of a page at once");
     }
 
-    /// The page is new to its owner: all its tables are free.
+    /// The page is new to its owner: it was nobody's, and all its tables are free.
     #[track_caller]
-    pub fn begin(&self) {
+    pub fn begin(&self, owner: usize) {
+        self.all_are_free("new");
+        // Relaxed, here and below: the page is the caller's alone.
+        let before = self.owner.swap(owner, Ordering::Relaxed);
+        assert!(before == 0, "a new page is still {before:#x}'s, and was about to be {owner:#x}'s");
+    }
+
+    /// The page is given back: all its tables are free.
+    #[track_caller]
+    pub fn end(&self) {
+        self.all_are_free("dead");
+        let before = self.owner.swap(0, Ordering::Relaxed);
+        assert!(before != 0, "a page that is nobody's is given back");
+    }
+
+    /// The page is that owner's.
+    #[track_caller]
+    pub fn is_of(&self, owner: usize) {
+        // Relaxed: the caller holds a table of the page.
+        let of = self.owner.load(Ordering::Relaxed);
+        assert!(of == owner, "a page of {of:#x} is taken for {owner:#x}'s");
+    }
+
+    #[track_caller]
+    fn all_are_free(&self, page: &str) {
         for index in 0..64 * W {
             let (life, generation) = self.look(index as u16);
-            assert!(life == Life::Free, "a new page has a table that is {life:?} in its life {generation}");
+            assert!(
+                life == Life::Free,
+                "a {page} page has a table that is {life:?} in its life {generation}"
+            );
         }
     }
 }
@@ -131,7 +166,13 @@ impl<const W: usize> Audit<W> {
     pub fn end_at_once(&self, _index: u16) {}
     /// Nothing.
     #[inline(always)]
-    pub fn begin(&self) {}
+    pub fn begin(&self, _owner: usize) {}
+    /// Nothing.
+    #[inline(always)]
+    pub fn end(&self) {}
+    /// Nothing.
+    #[inline(always)]
+    pub fn is_of(&self, _owner: usize) {}
 }
 
 impl<const W: usize> Default for Audit<W> {
@@ -147,7 +188,9 @@ mod tests {
     #[test]
     fn a_life_and_its_generation() {
         let audit = Audit::<1>::new();
+        audit.begin(7);
         for life in 1..=3 {
+            audit.is_of(7);
             audit.step(5, Life::Free, Life::Fresh);
             audit.step(5, Life::Fresh, Life::Linked);
             audit.step(5, Life::Linked, Life::Unlinked);
@@ -157,7 +200,27 @@ mod tests {
             audit.step(5, Life::Waiting, Life::Free);
         }
         assert_eq!(audit.look(4), (Life::Free, 0));
-        audit.begin();
+        audit.end();
+        audit.begin(8);
+        audit.is_of(8);
+    }
+
+    #[test]
+    #[should_panic(expected = "a page of 0x7 is taken for 0x8's")]
+    fn another_owner_is_seen() {
+        let audit = Audit::<1>::new();
+        audit.begin(7);
+        audit.is_of(8);
+    }
+
+    #[test]
+    #[should_panic(expected = "a dead page has a table that is Linked in its life 1")]
+    fn a_page_that_is_given_back_too_early_is_seen() {
+        let audit = Audit::<1>::new();
+        audit.begin(7);
+        audit.step(3, Life::Free, Life::Fresh);
+        audit.step(3, Life::Fresh, Life::Linked);
+        audit.end();
     }
 
     #[test]

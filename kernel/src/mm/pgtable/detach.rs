@@ -61,6 +61,7 @@ impl<F: PagingFormat> PageTable<F> {
         let above_is_empty = pair.withdraw(self.space, packing.tables)?;
         let (page, index) =
             place(self.memory.page_of(at.table.addr())?, pair.first_table(packing.tables), packing)?;
+        page.audit.is_of(self.list(at.table.level()).id());
         page.audit.step(index, Life::Linked, Life::Unlinked);
         drop(pair);
         trace::emit(Group::PgTable, || Event::Unlink {
@@ -77,6 +78,7 @@ impl<F: PagingFormat> PageTable<F> {
     pub(super) fn detach_root(&mut self) -> Option<DetachedTable> {
         let fragment = self.root_fragment.take()?;
         let (page, index) = fragment.place();
+        page.audit.is_of(self.list(0).id());
         page.audit.step(index, Life::Linked, Life::Unlinked);
         Some(DetachedTable { fragment })
     }

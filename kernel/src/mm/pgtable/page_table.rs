@@ -186,10 +186,15 @@ impl<F: PagingFormat> PageTable<F> {
         Packing::of::<F>(self.layout, level)
     }
 
+    /// Where tables of that level come from.
+    pub(super) fn list(&self, level: usize) -> &FragmentList<WORDS> {
+        &self.lists[usize::from(self.list_of_level[level])]
+    }
+
     /// A table (or group) of that level that nobody sees, all empty. `None` if there is no memory.
     pub(super) fn fresh_table(&self, level: usize, ctx: Option<&mut MaySleep>) -> Option<Fragment> {
         let packing = self.packing(level);
-        let fragment = self.lists[usize::from(self.list_of_level[level])].alloc(ctx)?;
+        let fragment = self.list(level).alloc(ctx)?;
         let first = address(&fragment, packing);
         count_anew(&fragment, 0, 0);
         for table in 0..packing.tables {

@@ -92,6 +92,7 @@ impl<F: PagingFormat> PageTable<F> {
             // Linked from here on: the entry owns it.
             if let Some(table) = table.take() {
                 let (page, index) = table.place();
+                page.audit.is_of(self.list(level).id());
                 page.audit.step(index, Life::Fresh, Life::Linked);
                 let table = address(&table, self.packing(level));
                 trace::emit(Group::PgTable, || Event::Link { table, level: level as u8 });

@@ -192,6 +192,7 @@ impl<const W: usize> FragmentList<W> {
             Some(found) => found,
             None => self.first_of_a_new_page(ctx)?,
         };
+        fragment.page.audit.is_of(self.id());
         fragment.page.audit.step(fragment.index, Life::Free, Life::Fresh);
         let (page, index) = fragment.place();
         // SAFETY: the fragment is ours.
@@ -199,11 +200,16 @@ impl<const W: usize> FragmentList<W> {
         Some(fragment)
     }
 
+    /// Tells it from every other list that there is: for the auditor.
+    pub fn id(&self) -> usize {
+        core::ptr::from_ref::<Owner<W>>(&self.0).addr()
+    }
+
     fn first_of_a_new_page(&self, ctx: Option<&mut MaySleep>) -> Option<Fragment<W>> {
         // No lock is held: this may sleep. Two CPUs here bring a page each, and both are used.
         let page = self.0.source.new_page(self.0.bytes, ctx)?;
         trace::emit(Group::PgTable, || Event::PageNew(page.block()));
-        page.audit.begin();
+        page.audit.begin(self.id());
         // SAFETY: the page is nobody's yet, so it is ours alone.
         unsafe { page.adopt(self.0.clone()) };
         page.with_wipe(|wipe| {

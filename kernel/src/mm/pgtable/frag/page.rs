@@ -267,6 +267,7 @@ impl<const W: usize> PtPage<W> {
             Some(Owed::FreePage) => {
                 // SAFETY: empty, on no list, no callback: the page is ours alone.
                 let count = self.owner.with_mut(|owner| unsafe { (*owner).take() });
+                self.audit.end();
                 trace::emit(Group::PgTable, || Event::PageGone(self.block));
                 owner.source.free_page(self);
                 drop(count);
