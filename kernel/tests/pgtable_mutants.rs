@@ -208,8 +208,8 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         "unmapped pages are not freed",
         "pgtable/unmap.rs",
-        "gather.page(at, page.addr);",
-        "gather.changed(at);",
+        "gather.page(va, page.addr);",
+        "gather.changed(va);",
         By::Host,
         "model::s390x_frag",
         "panicked",
@@ -230,6 +230,15 @@ const MUTANTS: &[Mutant] = &[
         "self.get() <= 1\n",
         By::Host,
         "groups_go",
+        "panicked",
+    ),
+    mutant(
+        "the lowest entry that is filled is not noted",
+        "pgtable/frag/page.rs",
+        "lowest.min(first)",
+        "lowest",
+        By::Host,
+        "model::s390x_frag",
         "panicked",
     ),
     mutant(
