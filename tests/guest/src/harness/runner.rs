@@ -9,7 +9,7 @@ use super::{Failure, Suite, Test};
 /// Seconds a test may take; the emulated machine of a busy host is slow.
 const LIMIT: u32 = 60;
 /// How often a test is run that seems to leave something behind.
-const REPEATS: usize = 3;
+const REPEATS: usize = 4;
 
 /// What became of a test.
 enum Result {
@@ -41,6 +41,11 @@ pub fn run(suites: &[Suite], selection: &Selection) -> i32 {
             tests.iter().for_each(|test| println!("{}.{}", suite.name, test.name));
         });
         return 0;
+    }
+    // What this program itself touches for the first time is not the first test's.
+    let nothing = Test { name: "nothing", run: || Ok(()) };
+    for _ in 0..2 {
+        Level::settled().map(|before| (once(&nothing), before.comes_back()));
     }
     println!("KTAP version 1\n1..{}", chosen.len());
     let (mut pass, mut fail, mut skip) = (0, 0, 0);

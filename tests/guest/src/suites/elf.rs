@@ -38,6 +38,9 @@ const SEGMENT: [(u64, usize); 8] = [(0, 4), (4, 4), (8, 8), (16, 8), (24, 8), (3
 /// Values that are wrong nearly everywhere.
 const VALUES: [u64; 7] = [0, 1, u64::MAX, i64::MAX as u64, 0x8000_8000_8000_8000, 0x1000, 0x7fff_ffff_f000];
 
+/// Milliseconds that a broken program may run: some loop.
+const PATIENCE: i64 = 500;
+
 struct Broken {
     folder: Folder,
     original: Vec<u8>,
@@ -59,19 +62,20 @@ impl Broken {
         let file = std::fs::OpenOptions::new().write(true).open(self.folder.path("f"))?;
         file.write_all_at(bytes, offset)?;
         drop(file);
-        self.run()?;
+        self.run(PATIENCE)?;
         let file = std::fs::OpenOptions::new().write(true).open(self.folder.path("f"))?;
         let start = offset as usize;
         file.write_all_at(&self.original[start..start + bytes.len()], offset)?;
         Ok(())
     }
 
-    fn run(&mut self) -> Outcome {
+    /// Runs it, for so many milliseconds at most.
+    fn run(&mut self, patience: i64) -> Outcome {
         self.tried += 1;
         let path = self.folder.c("f");
         let child = fork_status(|| {
             let words = [c"busybox".as_ptr(), c"true".as_ptr(), std::ptr::null()];
-            let time = libc::timeval { tv_sec: 0, tv_usec: 500_000 };
+            let time = libc::timeval { tv_sec: patience / 1000, tv_usec: patience % 1000 * 1000 };
             let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
             let timer = libc::itimerval { it_interval: none, it_value: time };
             // SAFETY: the words end with a null; a program that loops is ended by the timer.
@@ -91,7 +95,7 @@ impl Broken {
     fn finish(mut self, least: u32) -> Outcome {
         check!(self.tried >= least, "{} tried", self.tried);
         let before = self.ran;
-        self.run()?;
+        self.run(60_000)?;
         check!(self.ran == before + 1, "the repaired program does not run");
         Ok(())
     }
@@ -148,7 +152,7 @@ fn cut_short() -> Outcome {
     for size in [0, 1, 3, 4, 16, 63, 64, 100, 120, 300, 4096, 5000, 0x1_0000, whole / 2, whole - 1] {
         let original = broken.original.clone();
         std::fs::write(broken.folder.path("f"), &original[..size])?;
-        broken.run()?;
+        broken.run(PATIENCE)?;
     }
     let original = broken.original.clone();
     std::fs::write(broken.folder.path("f"), &original)?;
