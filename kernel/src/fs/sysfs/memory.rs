@@ -17,7 +17,7 @@ const BARRIERS: usize = 3;
 
 pub(super) fn in_use(ctx: &mut MaySleep, to: &mut Text) -> Result<(), Errno> {
     (0..BARRIERS).for_each(|_| rcu::barrier(ctx));
-    let tables = counters::HANDED_OUT.get().saturating_sub(counters::FREED.get());
+    let tables = counters::in_use();
     // Before anything is printed, which takes memory.
     let snapshot = stats::snapshot();
     to.print(format_args!("page tables: {tables}\n"));

@@ -45,9 +45,8 @@ fn layout(_ctx: &mut MaySleep, to: &mut Text) -> Result<(), Errno> {
 }
 
 fn pages(_ctx: &mut MaySleep, to: &mut Text) -> Result<(), Errno> {
-    let (out, freed) = (counters::HANDED_OUT.get(), counters::FREED.get());
     to.print(format_args!("page-table pages: {} kB\n", kernel::memory().table_bytes() / 1024));
-    to.print(format_args!("tables in use or waiting: {}\n", out.saturating_sub(freed)));
+    to.print(format_args!("tables in use or waiting: {}\n", counters::in_use()));
     Ok(())
 }
 

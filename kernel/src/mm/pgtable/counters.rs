@@ -34,6 +34,12 @@ pub static RELEASED: Count = Count::new();
 pub static RETIRED: Count = Count::new();
 /// Tables whose grace period is over.
 pub static FREED: Count = Count::new();
+/// Tables that somebody has, or that wait for their grace period. Exact while none comes or goes.
+pub fn in_use() -> usize {
+    // What was never linked was handed out as well: the loser's, of two CPUs that needed the same one.
+    HANDED_OUT.get().saturating_sub(RELEASED.get() + FREED.get())
+}
+
 /// Interrupts sent by the scheme `ipi`.
 pub static INTERRUPTS: Count = Count::new();
 /// Flushes of whole address spaces.
