@@ -92,7 +92,6 @@ pub(super) fn note_most_resident(process: &Process, space: &Mm) {
 /// Leaves all lists.
 fn leave(task: &Current, ending: Ending) {
     let process = Arc::clone(task.process());
-    process.used.lock().add(&task.usage());
     let mut tree = tree::lock();
     let mut signals = process.signals.lock();
     *task.thread.get_mut(&mut signals) = None;
@@ -103,6 +102,8 @@ fn leave(task: &Current, ending: Ending) {
     let last = signals.live == 0;
     // SAFETY: a task that has not ended is in the list of its process.
     let listed = unsafe { signals.threads.cursor_mut_from_ptr(&raw const **task) }.remove();
+    // With the lock still held: who adds all up counts it here or there.
+    process.used.lock().add(&task.usage());
     // What it would have taken is for others.
     let shared = signals.shared.set();
     if !last && !shared.is_empty() {

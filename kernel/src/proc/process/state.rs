@@ -304,8 +304,8 @@ impl Process {
     }
     /// What it has used, its ended threads included.
     pub fn usage(&self) -> Usage {
-        let mut sum = *self.used.lock();
         let signals = self.signals.lock();
+        let mut sum = *self.used.lock();
         for task in signals.threads.iter() {
             sum.add(&task.usage());
         }

@@ -29,10 +29,36 @@ pub struct User {
     state: UnsafeCell<UserState>,
     space: UnsafeCell<Option<MmRef>>,
     attention: AtomicU32,
-    /// Nanoseconds that it ran, up to the last switch from it.
-    ran: AtomicU64,
-    /// When it was switched to; 0: it does not run.
-    since: AtomicU64,
+    ran: Ran,
+}
+
+/// How long a thread has run, in nanoseconds. Others read it at any time.
+///
+/// One word, since two are not read at one moment: a thread that left its CPU in between would have its
+/// last turn counted twice, and its clock would go back after that. While it runs the word is the time at
+/// which it would have begun, had it run without a break; else, how long it ran.
+struct Ran(AtomicU64);
+
+impl Ran {
+    const RUNS: u64 = 1 << 63;
+
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+    fn at(&self, now: u64) -> u64 {
+        match self.0.load(Ordering::Relaxed) {
+            word if word & Self::RUNS == 0 => word,
+            word => now.saturating_sub(word & !Self::RUNS),
+        }
+    }
+    /// It begins to run. Called by the CPU that switches to it.
+    fn begin(&self, now: u64) {
+        self.0.store(now.saturating_sub(self.at(now)) | Self::RUNS, Ordering::Relaxed);
+    }
+    /// It leaves its CPU, which says so.
+    fn end(&self, now: u64) {
+        self.0.store(self.at(now), Ordering::Relaxed);
+    }
 }
 
 // SAFETY: the invariant; the rest is atomic.
@@ -47,8 +73,7 @@ impl User {
             state: UnsafeCell::new(state),
             space: UnsafeCell::new(None),
             attention: AtomicU32::new(0),
-            ran: AtomicU64::new(0),
-            since: AtomicU64::new(0),
+            ran: Ran::new(),
         }
     }
 
@@ -69,9 +94,7 @@ impl User {
 
     /// Nanoseconds that it has run.
     pub fn ran(&self) -> u64 {
-        let since = self.since.load(Ordering::Relaxed);
-        let turn = if since == 0 { 0 } else { timer::now().saturating_sub(since) };
-        self.ran.load(Ordering::Relaxed) + turn
+        self.ran.at(timer::now())
     }
 
     /// A copy of the registers as they are now.
@@ -156,14 +179,12 @@ pub(in crate::proc) unsafe fn switch(prev: &Thread, next: &Thread, irqs: &IrqGua
     }
     let now = timer::now();
     if let Some(from) = from {
-        let turn = now.saturating_sub(from.since.load(Ordering::Relaxed));
-        from.ran.store(from.ran.load(Ordering::Relaxed) + turn, Ordering::Relaxed);
-        from.since.store(0, Ordering::Relaxed);
+        from.ran.end(now);
         // SAFETY: the CPU holds the registers of the program that leaves.
         unsafe { (*from.state.get()).save() };
     }
     if let Some(to) = to {
-        to.since.store(now, Ordering::Relaxed);
+        to.ran.begin(now);
         // SAFETY: what the CPU held is saved. The space is changed by the thread itself only, which does
         // not run yet.
         unsafe {
@@ -172,5 +193,24 @@ pub(in crate::proc) unsafe fn switch(prev: &Thread, next: &Thread, irqs: &IrqGua
                 space.activate(irqs);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_runs_while_its_thread_does() {
+        let ran = Ran::new();
+        assert_eq!(ran.at(1000), 0);
+        ran.begin(1000);
+        assert_eq!((ran.at(1000), ran.at(1007)), (0, 7));
+        ran.end(1010);
+        assert_eq!(ran.at(5000), 10);
+        ran.begin(6000);
+        assert_eq!(ran.at(6005), 15);
+        ran.end(6006);
+        assert_eq!(ran.at(9000), 16);
     }
 }

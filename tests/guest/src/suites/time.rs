@@ -3,6 +3,7 @@
 use crate::harness::child::fork;
 use crate::harness::{Failure, Outcome};
 use crate::{check, equal, fails, sys, tests};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 tests![
     clocks_go_on,
@@ -12,6 +13,7 @@ tests![
     an_interrupted_sleep_tells_the_rest,
     bad_times,
     processor_time,
+    processor_time_never_goes_back,
     the_day,
     uptime,
     many_sleepers,
@@ -105,6 +107,34 @@ fn processor_time() -> Outcome {
     let mut times: libc::tms = unsafe { std::mem::zeroed() };
     check!(sys!(times(&mut times)) > 0);
     Ok(())
+}
+
+fn processor_time_never_goes_back() -> Outcome {
+    // While threads begin, wait and end.
+    let running = AtomicU32::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let _ = std::thread::spawn(|| {
+                        (0..20_000).for_each(|number: u32| {
+                            std::hint::black_box(number);
+                        });
+                        std::thread::yield_now();
+                    })
+                    .join();
+                }
+                running.fetch_sub(1, SeqCst);
+            });
+        }
+        let mut last = 0;
+        while running.load(SeqCst) > 0 {
+            let next = now(libc::CLOCK_PROCESS_CPUTIME_ID)?;
+            check!(next >= last, "it went back by {} ns", last - next);
+            last = next;
+        }
+        Ok(())
+    })
 }
 
 fn the_day() -> Outcome {
