@@ -141,6 +141,9 @@ impl Pipe {
             return Ok(0);
         }
         loop {
+            // Before the look into the ring: then nothing comes into it any more. A look afterwards may
+            // find that a writer has gone who wrote in between.
+            let may_come = self.has_writers();
             let mut ring = self.ring.lock(ctx);
             let mut done = 0;
             let mut failed = Ok(());
@@ -168,7 +171,7 @@ impl Pipe {
             if !empty {
                 continue;
             }
-            if !self.has_writers() {
+            if !may_come {
                 return Ok(0);
             }
             if nonblocking {
@@ -295,20 +298,20 @@ impl FileOps for End {
     }
     fn poll(&self, _ctx: &mut MaySleep, _file: &File, table: &mut PollTable) -> Events {
         let mut events = Events::empty();
-        let len = {
-            if self.reads {
-                table.add(&self.pipe.can_read);
-            }
-            if self.writes {
-                table.add(&self.pipe.can_write);
-            }
-            self.pipe.len()
-        };
+        if self.reads {
+            table.add(&self.pipe.can_read);
+        }
+        if self.writes {
+            table.add(&self.pipe.can_write);
+        }
+        // In this order, as in `read`: an end that is told is one behind which nothing comes.
+        let may_come = self.pipe.has_writers();
+        let len = self.pipe.len();
         if self.reads {
             if len > 0 {
                 events |= Events::READABLE;
             }
-            if !self.pipe.has_writers() {
+            if !may_come {
                 events |= Events::HUP;
             }
         }

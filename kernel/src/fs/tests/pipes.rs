@@ -75,6 +75,17 @@ fn the_end_of_an_end_is_seen_at_the_other() {
 }
 
 #[test]
+fn the_last_words_of_a_writer_are_read() {
+    for _ in 0..3000 {
+        let (reading, writing) = ends(0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || write(&writing, b"x"));
+            assert_eq!(read(&reading, 1), Ok(b"x".to_vec()));
+        });
+    }
+}
+
+#[test]
 fn threads_through_a_pipe() {
     let (reading, writing) = ends(0);
     const EACH: usize = 300;

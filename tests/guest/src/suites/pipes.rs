@@ -9,6 +9,7 @@ use std::time::Instant;
 tests![
     bytes_go_through,
     the_end_is_seen,
+    last_words_are_read,
     nobody_reads,
     a_full_pipe_waits,
     an_empty_pipe_waits,
@@ -69,6 +70,20 @@ fn the_end_is_seen() -> Outcome {
     equal!(get(from, 10)?, b"xy");
     equal!(get(from, 10)?, b"");
     equal!(get(from, 10)?, b"");
+    Ok(())
+}
+
+fn last_words_are_read() -> Outcome {
+    for _ in 0..100 {
+        let [from, to] = pipe()?;
+        let child = fork_status(|| put(to, b"x").map_or(1, |_| 0))?;
+        sys!(close(to));
+        // Whether the child comes before, between or after the looks at the pipe and at its ends.
+        equal!(get(from, 1)?, b"x");
+        equal!(get(from, 1)?, b"");
+        sys!(close(from));
+        child.succeeds()?;
+    }
     Ok(())
 }
 
