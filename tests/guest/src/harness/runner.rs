@@ -45,7 +45,10 @@ pub fn run(suites: &[Suite], selection: &Selection) -> i32 {
     // What this program itself touches for the first time is not the first test's.
     let nothing = Test { name: "nothing", run: || Ok(()) };
     for _ in 0..2 {
-        Level::settled().map(|before| (once(&nothing), before.comes_back()));
+        if let Some(before) = Level::settled() {
+            once(&nothing);
+            let _ = before.comes_back();
+        }
     }
     println!("KTAP version 1\n1..{}", chosen.len());
     let (mut pass, mut fail, mut skip) = (0, 0, 0);
