@@ -1,8 +1,13 @@
-//! What the kernel's services cost, in guest instructions.
+//! What the kernel's services cost, in guest instructions; and what tables take of memory.
 //!
 //! Under `-icount` the guest's clock counts instructions: 1 ns each on s390x, 4 ns on pseries. The
 //! runner divides; this prints nanoseconds of the guest's clock. Each figure is the least of several
 //! rounds, each of many calls, with the cost of an empty loop taken off.
+
+mod memory;
+pub mod smaps;
+
+pub use memory::meminfo;
 
 use crate::harness::memory::{Map, page, poke};
 use crate::harness::{Outcome, call};
@@ -29,8 +34,13 @@ fn measure(
     for _ in 0..ROUNDS {
         least = least.min(work()?);
     }
-    println!("cost {name}: {} ns", least / calls);
+    told(name, least, calls);
     Ok(())
+}
+
+/// Prints a figure.
+fn told(name: &str, time: u64, of: u64) {
+    println!("cost {name}: {} ns", time / of);
 }
 
 /// The time that something takes.
@@ -40,9 +50,9 @@ fn timed(mut work: impl FnMut() -> Outcome) -> Result<u64, crate::harness::Failu
     Ok(now() - before)
 }
 
-/// Prints all of them; the result is the exit status.
-pub fn run() -> i32 {
-    match all() {
+/// Prints all of them, or only those about `smaps`; the result is the exit status.
+pub fn run(only_smaps: bool) -> i32 {
+    match if only_smaps { smaps::all() } else { all() } {
         Ok(()) => 0,
         Err(failure) => {
             println!("costs: {failure:?}");
@@ -76,7 +86,29 @@ fn all() -> Outcome {
     })?;
     pipe_switch()?;
     faults()?;
-    tables()
+    tables()?;
+    smaps::all()?;
+    memory::all()
+}
+
+/// The first program of the machine: tells when it began, and ends the machine.
+pub fn boot(began: u64) -> i32 {
+    if std::process::id() != 1 {
+        println!("costs: `boot` is for the first program");
+        return 2;
+    }
+    // Linux has made no console for it.
+    // SAFETY: strings, and descriptors of our own.
+    unsafe {
+        libc::mkdir(c"/dev".as_ptr(), 0o755);
+        libc::mknod(c"/dev/console".as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(5, 1));
+        let console = libc::open(c"/dev/console".as_ptr(), libc::O_RDWR);
+        (0..3).for_each(|descriptor| {
+            libc::dup2(console, descriptor);
+        });
+        println!("cost boot to the first program: {began} ns");
+        libc::reboot(libc::RB_POWER_OFF)
+    }
 }
 
 fn pipe_switch() -> Outcome {
@@ -147,7 +179,7 @@ fn faults() -> Outcome {
 
 /// How far apart pages are that need a page table each: what one table maps on either machine, in the
 /// layout that is the machine's own on Linux.
-const fn span() -> usize {
+pub const fn span() -> usize {
     if cfg!(target_arch = "s390x") { 1 << 20 } else { 1 << 21 }
 }
 

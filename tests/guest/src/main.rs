@@ -3,13 +3,15 @@
 //!
 //! `guest-tests [GLOB]` runs the tests that match `suite.test` and prints KTAP; `--list` names them.
 //! What else it can do: `storm KIND SECONDS`, `consistency SECONDS` (readers of smaps against everything
-//! that changes it), `costs`, `fields` (all that /proc tells of mappings); and `role NAME ...` is what
-//! tests execute.
+//! that changes it), `costs`, `race SECONDS READERS`, `fields` (all that /proc tells of mappings), `boot` as
+//! the first program of a machine; and `role NAME ...` is what tests execute.
 
+mod clock;
 mod consistency;
 mod costs;
 mod fields;
 mod harness;
+mod race;
 mod roles;
 #[expect(dead_code, reason = "what the demo alone uses of its file")]
 #[path = "bin/demo/smaps.rs"]
@@ -20,6 +22,7 @@ mod suites;
 use harness::runner::{self, Selection};
 
 fn main() {
+    let began = clock::since_start();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // Rust's runtime handles these two itself; the tests want what the kernel does.
@@ -29,16 +32,20 @@ fn main() {
     }
     let status = match words.as_slice() {
         ["role", name, rest @ ..] => roles::play(name, rest),
-        ["costs"] => costs::run(),
         ["consistency", seconds] => consistency::main(seconds.parse().unwrap_or(10)),
         ["fields"] => fields::run(),
+        ["costs"] => costs::run(false),
+        ["costs", "smaps"] => costs::run(true),
+        ["boot"] => costs::boot(began),
+        ["race", seconds, readers] => race::run(seconds.parse().unwrap_or(1), readers.parse().unwrap_or(1)),
         ["storm", kind, seconds] => storm::run(kind, seconds.parse().unwrap_or(1)),
         ["--list"] => runner::run(suites::ALL, &Selection { glob: "*".into(), list: true }),
         [] => runner::run(suites::ALL, &Selection { glob: "*".into(), list: false }),
         [glob] => runner::run(suites::ALL, &Selection { glob: (*glob).into(), list: false }),
         _ => {
             eprintln!(
-                "guest-tests [--list | GLOB | costs | fields | consistency SECONDS | storm KIND SECONDS]"
+                "guest-tests [--list | GLOB | costs [smaps] | fields | consistency SECONDS | \
+                 storm KIND SECONDS | race SECONDS READERS]"
             );
             2
         }

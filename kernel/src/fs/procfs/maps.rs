@@ -162,39 +162,57 @@ fn snapshot(ctx: &MaySleep, space: &Mm, from: u64) -> ArrayVec<Area, BATCH> {
     areas
 }
 
-/// What a mapping has in memory.
+/// What decides how a page counts: what it is, the references to it, whether this mapping may write.
+type Alike = (Kind, u32, bool);
+
+/// What a mapping has in memory. Most pages are like the one before: a run of them is added up at once.
 fn usage(ctx: &MaySleep, space: &Mm, area: &Area) -> Usage {
     let mut usage = Usage::default();
+    let (mut last, mut count): (Alike, u64) = ((Kind::User, 1, true), 0);
     let mut next = Some(VirtAddr::new(area.range.start));
     let end = VirtAddr::new(area.range.end);
-    let locked = area.flags.has(VmFlags::LOCKED);
     while let Some(at) = next {
         // Around the walk's own: descriptors are true inside.
         let _section = rcu::read_lock(ctx);
         next = space.walk(ctx, at..end, &mut |_, page| {
-            let Some((kind, mappers)) = space.page_use(&page) else { return };
-            let part = match kind {
-                Kind::File => 1,
-                Kind::Shmem => 2,
-                _ => 0,
-            };
-            let page = PageUse {
-                bytes: space.page_bytes(),
-                mappers: u64::from(mappers),
-                dirty: part != 1 || area.flags.has(VmFlags::SHARED) && page.access.write,
-                referenced: true,
-                part,
-                locked,
-            };
-            usage.add(&page, 1);
+            let Some((kind, references)) = space.page_use(&page) else { return };
+            let alike = (kind, references, page.access.write);
+            if alike != last {
+                add(&mut usage, space, area, last, count);
+                (last, count) = (alike, 0);
+            }
+            count += 1;
         });
+    }
+    if count > 0 {
+        add(&mut usage, space, area, last, count);
     }
     usage
 }
 
+/// Adds a run of pages. Not a part of the loop over the pages, which is short without it.
+#[inline(never)]
+fn add(usage: &mut Usage, space: &Mm, area: &Area, (kind, references, write): Alike, count: u64) {
+    let part = match kind {
+        Kind::File => 1,
+        Kind::Shmem => 2,
+        _ => 0,
+    };
+    let page = PageUse {
+        bytes: space.page_bytes(),
+        mappers: u64::from(Mm::mappers(kind, references)),
+        dirty: part != 1 || area.flags.has(VmFlags::SHARED) && write,
+        referenced: true,
+        part,
+        locked: area.flags.has(VmFlags::LOCKED),
+    };
+    usage.add(&page, count);
+}
+
 impl Area {
     fn print(&self, to: &mut Text, marks: &Marks) {
-        let mut name = Text::new();
+        let mut path = Text::new();
+        let mut name: Option<&[u8]> = None;
         let (mut offset, mut device, mut inode) = (0, DevNo::default(), 0);
         match &self.object {
             Some((object, from)) => {
@@ -202,19 +220,18 @@ impl Area {
                 (offset, inode) = (*from, identity.inode);
                 device = DevNo::decode(identity.device as u32);
                 // A want of memory leaves it without a name.
-                let _ = object.name(&mut name);
+                let _ = object.name(&mut path);
+                name = path.bytes().ok().filter(|path| !path.is_empty());
             }
             None => {
                 let Range { start, end } = self.range.clone();
                 if start <= marks.brk.1 && end > marks.brk.0 && marks.brk.0 < marks.brk.1 {
-                    name.put(b"[heap]");
+                    name = Some(b"[heap]");
                 } else if (start..end).contains(&marks.stack) {
-                    name.put(b"[stack]");
+                    name = Some(b"[stack]");
                 }
             }
         }
-        let bytes = name.bytes().unwrap_or_default();
-        let name = (!bytes.is_empty()).then_some(bytes);
         // What has no inode (the kernel's own page) has no place in a file.
         if inode == 0 {
             (offset, device) = (0, DevNo::default());

@@ -53,7 +53,9 @@ fn fill(ctx: &MaySleep, space: &Mm, start: u64, frames: bool, entries: &mut [u64
         next = space.walk(ctx, at..end, &mut |va, page| {
             let Some(entry) = entries.get_mut(((va.get() - start) / bytes) as usize) else { return };
             // The page of zeros is everybody's.
-            let (kind, mappers) = space.page_use(&page).unwrap_or((Kind::Kernel, u32::MAX));
+            let seen = space.page_use(&page);
+            let (kind, mappers) =
+                seen.map_or((Kind::Kernel, u32::MAX), |(kind, count)| (kind, Mm::mappers(kind, count)));
             *entry = PRESENT;
             if matches!(kind, Kind::File | Kind::Shmem) {
                 *entry |= FILE_OR_SHARED;

@@ -83,7 +83,7 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
     }
     /// The same, with the level as a constant, and with it all that follows from it.
     #[inline(always)]
-    fn leaf(self) -> Self {
+    pub(super) fn leaf(self) -> Self {
         debug_assert!(self.level == paging::last::<F>());
         Self { level: paging::last::<F>(), ..self }
     }
@@ -95,6 +95,7 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
         let raw = self.raw(index);
         if raw == F::poison(self.level) {
             self.freed(index);
+            return Entry::Absent;
         }
         F::decode(self.level, raw)
     }
@@ -138,6 +139,18 @@ impl<'rcu, F: PagingFormat> TableRef<'rcu, F> {
             // Relaxed: the table is published with Release.
             self.slot(index).store(paging::to_memory(entry), Ordering::Relaxed);
         }
+    }
+
+    /// Of every `step`th entry of `from..to` the first that is not empty, or `to`.
+    #[inline(always)]
+    pub(super) fn skip_empty(self, from: usize, to: usize, step: usize) -> usize {
+        let empty = paging::to_memory(F::empty(self.level));
+        let mut at = from;
+        // Relaxed: whoever goes on with the entry loads it once more.
+        while at < to && self.slot(at).load(Ordering::Relaxed) == empty {
+            at += step;
+        }
+        at.min(to)
     }
 
     /// Whether all entries are empty, by looking at each, for tables that are not counted.

@@ -27,12 +27,13 @@ pub trait Visitor {
 }
 
 impl<V: FnMut(VirtAddr, Page)> Visitor for V {
+    #[inline(always)]
     fn page(&mut self, va: VirtAddr, page: Page) {
         self(va, page);
     }
 }
 
-/// Entries that one read section looks at, in [`PageTable::walk`].
+/// Entries that one read section looks at, in [`PageTable::walk`]: of the tables above, and pages.
 pub const STEPS: usize = 1024;
 /// Fewer would not be sure to come any further.
 const LEAST_STEPS: usize = 16;
@@ -81,6 +82,21 @@ impl<'rcu, F: PagingFormat> Path<'rcu, F> {
     pub fn leaf(&self) -> Located<'rcu, F> {
         debug_assert!(self.is_whole());
         self.at(paging::last::<F>())
+    }
+
+    /// From a leaf table to that of an address behind it, if the same table has both: one step instead of
+    /// the way from the root. False if it does not; the path is of no use then.
+    fn step(&mut self, va: VirtAddr) -> bool {
+        debug_assert!(self.is_whole());
+        let above = paging::last::<F>() - 1;
+        let level = &F::LEVELS[above];
+        if self.va.align_down(level.table_span()) != va.align_down(level.table_span()) {
+            return false;
+        }
+        let Some(child) = self.at(above).table.child(level.index(va)) else { return false };
+        self.push(child);
+        self.va = va;
+        true
     }
 }
 
@@ -186,29 +202,42 @@ impl<F: PagingFormat> PageTable<F> {
         let leaf = &F::LEVELS[paging::last::<F>()];
         let mut steps = steps.max(LEAST_STEPS);
         let mut at = range.start;
+        let mut before: Option<Path<'_, F>> = None;
         while at < range.end {
-            let path = match self.next_leaf(reader, at, range.end, &mut steps) {
-                Next::Leaf(path) => path,
-                Next::Resume(at) => return Some(at),
-                Next::Done => return None,
-            };
+            let beside = before.take().and_then(|mut path| path.step(at).then_some(path));
+            let path =
+                match beside.map_or_else(|| self.next_leaf(reader, at, range.end, &mut steps), Next::Leaf) {
+                    Next::Leaf(path) => path,
+                    Next::Resume(at) => return Some(at),
+                    Next::Done => return None,
+                };
             at = path.va;
-            let table = path.leaf().table;
-            let stop =
-                path.leaf().base.checked_add(leaf.table_span()).map_or(range.end, |t| t.min(range.end));
+            let Located { table, base, .. } = path.leaf();
+            let stop = base.checked_add(leaf.table_span()).map_or(range.end, |stop| stop.min(range.end));
+            before = Some(path);
             #[cfg(not(loom))]
             if super::inject::before_table(at, table.addr(), || self.page_of(table)) {
                 at = stop;
                 continue;
             }
-            while at < stop {
-                let Some(left) = steps.checked_sub(1) else { return Some(at) };
-                steps = left;
-                if let Entry::Page(page) = table.load(leaf.index(at)) {
-                    visitor.page(at, page);
+            // A page is a run of like entries: the first of them is enough.
+            let (run, table) = (paging::run::<F>(), table.leaf());
+            let first = leaf.index(at);
+            let end = first + ((stop.get() - at.get()) >> leaf.shift) as usize;
+            let last = end.min(first.saturating_add(steps.saturating_mul(run)));
+            steps -= (last - first).div_ceil(run).min(steps);
+            let mut index = table.skip_empty(first, last, run);
+            while index < last {
+                if let Entry::Page(page) = table.load(index) {
+                    visitor
+                        .page(VirtAddr::new(at.get() + ((index - first) as u64) * leaf.entry_span()), page);
                 }
-                at = at.checked_add(1 << F::PAGE_SHIFT)?;
+                index = table.skip_empty(index + run, last, run);
             }
+            if last < end {
+                return Some(VirtAddr::new(at.get() + ((last - first) as u64) * leaf.entry_span()));
+            }
+            at = stop;
         }
         None
     }

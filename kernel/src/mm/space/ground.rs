@@ -165,6 +165,13 @@ impl Ground {
         self.frames.descriptor(Pfn::containing(page)).map_or(Kind::Kernel, Descriptor::kind)
     }
 
+    /// Both, with one look.
+    #[inline(always)]
+    pub(super) fn kind_and_references(&self, page: PhysAddr) -> (Kind, u32) {
+        let frame = self.frames.descriptor(Pfn::containing(page));
+        frame.map_or((Kind::Kernel, 0), |frame| (frame.kind(), frame.references()))
+    }
+
     /// How many references there are to a page.
     #[inline]
     pub(super) fn references(&self, page: PhysAddr) -> u32 {

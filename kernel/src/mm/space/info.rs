@@ -5,6 +5,7 @@ use super::{Limits, Marks, Mm, MmStats, VmFlags, VmaInfo};
 use crate::addr::VirtAddr;
 use crate::arch::paging::{self, Page, PagingFormat};
 use crate::error::Errno;
+use crate::mm::frame::Kind;
 use crate::mm::pgtable::PageTable;
 use crate::mm::pgtable::dump::{Place, TableInfo};
 use crate::mm::pgtable::walk::STEPS;
@@ -103,11 +104,11 @@ impl Mm {
         &self,
         ctx: &MaySleep,
         range: Range<VirtAddr>,
-        visitor: &mut dyn FnMut(VirtAddr, Page),
+        visitor: &mut impl FnMut(VirtAddr, Page),
     ) -> Option<VirtAddr> {
         on!(self.tables, tables => {
             let reader = tables.reader(ctx);
-            tables.walk_some(&reader, range, STEPS, &mut |va, page| visitor(va, page))
+            tables.walk_some(&reader, range, STEPS, visitor)
         })
     }
 
@@ -133,18 +134,19 @@ impl Mm {
         })
     }
 
-    /// What a page that [`walk`](Self::walk) shows counts as, and how many entries of all address spaces
-    /// have it. Called in the same read section (the section may enclose the walk). `None`: the page of
+    /// What a page that [`walk`](Self::walk) shows counts as, and how many references there are to its
+    /// frame. Called in the same read section (the section may enclose the walk). `None`: the page of
     /// zeros, which counts for nobody.
-    pub fn page_use(&self, page: &Page) -> Option<(crate::mm::frame::Kind, u32)> {
-        use crate::mm::frame::Kind;
-        if self.ground.is_zero(page.addr) {
-            return None;
-        }
-        let kind = self.ground.kind(page.addr);
+    #[inline(always)]
+    pub fn page_use(&self, page: &Page) -> Option<(Kind, u32)> {
+        (!self.ground.is_zero(page.addr)).then(|| self.ground.kind_and_references(page.addr))
+    }
+
+    /// How many entries of all address spaces have a page, of what [`page_use`](Self::page_use) says.
+    pub fn mappers(kind: Kind, references: u32) -> u32 {
         // A file keeps one reference of its own to each of its pages.
         let own = u32::from(kind != Kind::User);
-        Some((kind, self.ground.references(page.addr).saturating_sub(own).max(1)))
+        references.saturating_sub(own).max(1)
     }
 
     /// `mincore`: says of each page, in order, whether it is in memory. ENOMEM: some of the range is not

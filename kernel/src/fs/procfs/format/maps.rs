@@ -1,9 +1,10 @@
 //! A mapping as `/proc/PID/maps` shows it, and its record in smaps.
 
-use super::memory::kb_line;
+use super::memory::KbLines;
 use crate::fs::DevNo;
 use crate::fs::pseudo::Text;
 use crate::mm::space::VmFlags;
+use arrayvec::ArrayVec;
 use core::ops::Range;
 
 /// Columns before the path.
@@ -29,25 +30,31 @@ impl Header<'_> {
     /// The line.
     pub fn print(&self, to: &mut Text) {
         let start = to.len();
-        let flag = |flag, letter| if self.flags.has(flag) { letter } else { '-' };
-        to.print(format_args!("{:08x}-{:08x} ", self.range.start, self.range.end));
-        to.print(format_args!(
-            "{}{}{}{} {:08x} {:02x}:{:02x} {} ",
-            flag(VmFlags::READ, 'r'),
-            flag(VmFlags::WRITE, 'w'),
-            flag(VmFlags::EXEC, 'x'),
-            if self.flags.has(VmFlags::MAY_SHARE) { 's' } else { 'p' },
-            self.offset,
-            self.device.major,
-            self.device.minor,
-            self.inode,
-        ));
+        let flag = |flag, letter| if self.flags.has(flag) { letter } else { b'-' };
+        to.put_hex(self.range.start, 8);
+        to.put(b"-");
+        to.put_hex(self.range.end, 8);
+        let shared = if self.flags.has(VmFlags::MAY_SHARE) { b's' } else { b'p' };
+        let [read, write, exec] =
+            [flag(VmFlags::READ, b'r'), flag(VmFlags::WRITE, b'w'), flag(VmFlags::EXEC, b'x')];
+        to.put(&[b' ', read, write, exec, shared, b' ']);
+        to.put_hex(self.offset, 8);
+        to.put(b" ");
+        to.put_hex(self.device.major.into(), 2);
+        to.put(b":");
+        to.put_hex(self.device.minor.into(), 2);
+        to.put(b" ");
+        to.put_decimal(self.inode, 0);
+        to.put(b" ");
         if let Some(name) = self.name {
             let width = PATH.saturating_sub(to.len() - start);
-            to.print(format_args!("{:width$}", ""));
+            to.put(&[b' '; PATH][..width]);
             // A newline, and that alone, would end the line early.
-            for &byte in name {
-                if byte == b'\n' { to.put(b"\\012") } else { to.put(&[byte]) }
+            for (part, piece) in name.split(|&byte| byte == b'\n').enumerate() {
+                if part > 0 {
+                    to.put(b"\\012");
+                }
+                to.put(piece);
             }
         }
         to.put(b"\n");
@@ -150,51 +157,72 @@ impl Usage {
         self.locked += other.locked;
     }
 
-    /// The lines from `Rss:` to `Locked:`; with the parts, as in the rollup.
-    pub fn print(&self, to: &mut Text, with_parts: bool) {
-        kb_line(to, "Rss", kb(self.resident));
-        kb_line(to, "Pss", pss_kb(self.pss));
-        kb_line(to, "Pss_Dirty", pss_kb(self.pss_dirty));
-        if with_parts {
-            for (name, part) in ["Pss_Anon", "Pss_File", "Pss_Shmem"].iter().zip(self.pss_parts) {
-                kb_line(to, name, pss_kb(part));
-            }
-        }
-        for (name, bytes) in [
-            ("Shared_Clean", self.shared.0),
-            ("Shared_Dirty", self.shared.1),
-            ("Private_Clean", self.private.0),
-            ("Private_Dirty", self.private.1),
-            ("Referenced", self.referenced),
-            ("Anonymous", self.anonymous),
-            ("LazyFree", 0),
-            ("AnonHugePages", 0),
-            ("ShmemPmdMapped", 0),
-            ("FilePmdMapped", 0),
-            ("Shared_Hugetlb", 0),
-            ("Private_Hugetlb", 0),
-            ("Swap", 0),
-            ("SwapPss", 0),
-        ] {
-            kb_line(to, name, kb(bytes));
-        }
-        kb_line(to, "Locked", pss_kb(self.locked));
+    /// The numbers of the lines from `Shared_Clean:` to `Locked:`, in kB.
+    fn rest(&self) -> [u64; 15] {
+        let (shared, private) = (self.shared, self.private);
+        let bytes = [shared.0, shared.1, private.0, private.1, self.referenced, self.anonymous];
+        let mut all = [0; 15];
+        all.iter_mut().zip(bytes).for_each(|(number, bytes)| *number = kb(bytes));
+        all[14] = pss_kb(self.locked);
+        all
     }
+}
+
+/// The lines from `Shared_Clean:` to `Locked:`, which end a record.
+const REST: [&str; 15] = [
+    "Shared_Clean",
+    "Shared_Dirty",
+    "Private_Clean",
+    "Private_Dirty",
+    "Referenced",
+    "Anonymous",
+    "LazyFree",
+    "AnonHugePages",
+    "ShmemPmdMapped",
+    "FilePmdMapped",
+    "Shared_Hugetlb",
+    "Private_Hugetlb",
+    "Swap",
+    "SwapPss",
+    "Locked",
+];
+
+/// Some lines, then [`REST`].
+const fn with_rest<const N: usize, const ALL: usize>(first: [&'static str; N]) -> [&'static str; ALL] {
+    let mut all = [""; ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < N { first[at] } else { REST[at - N] };
+        at += 1;
+    }
+    all
+}
+
+static RECORD: KbLines<21, 588> =
+    KbLines::new(with_rest(["Size", "KernelPageSize", "MMUPageSize", "Rss", "Pss", "Pss_Dirty"]));
+
+static ROLLUP: KbLines<21, 588> =
+    KbLines::new(with_rest(["Rss", "Pss", "Pss_Dirty", "Pss_Anon", "Pss_File", "Pss_Shmem"]));
+
+/// Numbers, then those of [`Usage::rest`].
+fn numbers(first: [u64; 6], usage: &Usage) -> [u64; 21] {
+    let mut all = [0; 21];
+    all.iter_mut().zip(first.into_iter().chain(usage.rest())).for_each(|(to, number)| *to = number);
+    all
 }
 
 /// A record of smaps behind its header.
 pub fn record(to: &mut Text, size: u64, page: (u64, u64), usage: &Usage, flags: VmFlags) {
-    kb_line(to, "Size", kb(size));
-    kb_line(to, "KernelPageSize", kb(page.0));
-    kb_line(to, "MMUPageSize", kb(page.1));
-    usage.print(to, false);
+    let (rss, pss, dirty) = (kb(usage.resident), pss_kb(usage.pss), pss_kb(usage.pss_dirty));
+    let first = [kb(size), kb(page.0), kb(page.1), rss, pss, dirty];
+    RECORD.print(to, &numbers(first, usage));
     to.put(b"THPeligible:    0\nVmFlags: ");
-    for (flag, name) in VmFlags::NAMES {
-        if flags.has(flag) {
-            to.print(format_args!("{name} "));
-        }
+    let mut names = ArrayVec::<u8, { 3 * VmFlags::NAMES.len() + 1 }>::new();
+    for (_, name) in VmFlags::NAMES.iter().filter(|(flag, _)| flags.has(*flag)) {
+        names.extend(name.bytes().take(2).chain([b' ']));
     }
-    to.put(b"\n");
+    names.push(b'\n');
+    to.put(&names);
 }
 
 /// The only record of smaps_rollup, of all mappings between the two addresses.
@@ -208,7 +236,9 @@ pub fn rollup(to: &mut Text, range: Range<u64>, usage: &Usage) {
         name: Some(b"[rollup]"),
     };
     header.print(to);
-    usage.print(to, true);
+    let [anonymous, file, shmem] = usage.pss_parts.map(pss_kb);
+    let first = [kb(usage.resident), pss_kb(usage.pss), pss_kb(usage.pss_dirty), anonymous, file, shmem];
+    ROLLUP.print(to, &numbers(first, usage));
 }
 
 #[cfg(test)]

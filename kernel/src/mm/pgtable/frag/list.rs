@@ -106,6 +106,7 @@ impl<const W: usize> Fragment<W> {
         self.page.audit.step(self.index, Life::Flushed, Life::Waiting);
         trace::emit(Group::PgTable, || Event::Queue(self.page.table(self.index)));
         counters::RETIRED.add(1);
+        counters::RETIRED_BYTES.add(self.page.fragment_bytes());
         self.page.update(|_, state| state.retire(self.index));
     }
 

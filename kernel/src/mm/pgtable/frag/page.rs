@@ -289,6 +289,11 @@ impl<const W: usize> PtPage<W> {
         });
     }
 
+    /// Bytes of each of its fragments.
+    pub(super) fn fragment_bytes(&self) -> usize {
+        1 << self.shift.load(Ordering::Relaxed)
+    }
+
     /// Calls with the way in which the owner wants free fragments overwritten, if it does. The
     /// caller holds a fragment, or is the callback.
     pub(super) fn with_wipe(&self, f: impl FnOnce(Wipe)) {
@@ -312,6 +317,7 @@ impl<const W: usize> Deferred for PtPage<W> {
             let over = (0..state.count()).filter(|&index| state.stage(index) == Some(Stage::Covered));
             // A release build counts only; who looks on wants to know which.
             counters::FREED.add(state.covered());
+            counters::FREED_BYTES.add(state.covered() * page.fragment_bytes());
             over.for_each(|index| trace::emit(Group::PgTable, || Event::Free(page.table(index))));
             state.grace_over()
         });
