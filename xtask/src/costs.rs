@@ -10,7 +10,8 @@ use crate::qemu::Qemu;
 use crate::toolchain::Toolchain;
 use crate::userland::{self, Contents};
 use crate::{debian, programs, stop};
-use std::path::Path;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
 
 /// Prints a table; the result is the runner's exit status.
 pub fn costs(linux: bool, folder: Option<&Path>) -> anyhow::Result<u8> {
@@ -19,62 +20,154 @@ pub fn costs(linux: bool, folder: Option<&Path>) -> anyhow::Result<u8> {
     let toolchain = Toolchain::find()?;
     let mut columns = Vec::new();
     for machine in [Machine::S390x, Machine::Pseries] {
-        let arch = machine.arch();
-        let image = match linux {
-            true => debian::linux(arch, &progress)?,
-            false => kernel::build(arch, Profile::Release, &toolchain, &progress)?,
-        };
-        let program = programs::build(arch, &toolchain, &progress)?;
-        columns.push(measure(machine, linux, &image, &program, folder, &progress)?);
+        let bench = Bench::new(machine, linux, &toolchain, folder, &progress)?;
+        columns.push(bench.counted()?);
     }
-    let system = if linux { "Linux" } else { "Fallow" };
-    println!("{:<42} {:>10} {:>10}", format!("instructions, {system}"), "s390x", "pseries");
-    for (name, count) in &columns[0] {
-        let other = columns[1].iter().find(|(own, _)| own == name).map_or(0, |(_, count)| *count);
-        println!("{name:<42} {count:>10} {other:>10}");
+    println!("{:<48} {:>10} {:>10}", format!("instructions, {}", name(linux)), "s390x", "pseries");
+    for Figure { name, value, unit } in &columns[0] {
+        let other = columns[1].iter().find(|other| other.name == *name).map_or(0, |other| other.value);
+        println!("{name:<48} {value:>10} {other:>10} {unit}");
     }
     Ok(stop::PASS)
 }
 
-/// The figures of one machine: names and instructions.
-fn measure(
-    machine: Machine,
-    linux: bool,
-    image: &Path,
-    program: &Path,
-    folder: Option<&Path>,
-    progress: &Progress,
-) -> anyhow::Result<Vec<(String, u64)>> {
-    let arch: Arch = machine.arch();
-    let task = progress.start(&format!("counting on {}", machine.name()));
-    let command = format!("{} costs", programs::NAME);
-    let contents = Contents {
-        busybox: debian::busybox(arch, progress)?,
-        programs: vec![(programs::NAME, program.to_path_buf())],
-        run: Some(&command),
-        terminal: None,
-    };
-    let disk = userland::disk(&contents)?;
-    // What Linux does against leaks of real processors is not what is compared.
-    let append = if linux { format!("{} mitigations=off", debian::WORDS) } else { String::new() };
-    let guest = Guest { cpus: 1, icount: true, append, initrd: Some(disk.path()), ..Guest::new(machine) };
-    let qemu = Qemu::find(arch, folder)?;
-    let arguments = guest.arguments(image, qemu.version)?;
-    let manner = Manner { patience: Patience::Scaled, input: Input::None, catch_signals: true };
-    let finished = guest::run(&qemu, &arguments, manner, |bytes| {
-        if let Some(line) = String::from_utf8_lossy(bytes).lines().last() {
-            task.at(line);
-        }
-        Ok(())
-    })?;
-    if finished.console.command_status != Some(0) {
-        let tail = finished.console.tail(5).join(" | ");
-        return Err(stop::with(stop::FAILED, format!("{}: not counted; last seen: {tail}", machine.name())));
+/// The system's name.
+pub const fn name(linux: bool) -> &'static str {
+    if linux { "Linux" } else { "Fallow" }
+}
+
+/// What a program of the guest has measured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Figure {
+    /// Of what.
+    pub name: String,
+    /// How much; instructions, if there is no unit.
+    pub value: u64,
+    /// `kB`, or nothing.
+    pub unit: &'static str,
+}
+
+impl Figure {
+    /// From a line `cost NAME: N ns` or `cost NAME: N kB`.
+    fn read(line: &str, machine: Machine) -> Option<Self> {
+        let (name, rest) = line.strip_prefix("cost ")?.rsplit_once(": ")?;
+        let (number, unit) = rest.split_once(' ')?;
+        let number: u64 = number.parse().ok()?;
+        let (value, unit) = match unit {
+            "ns" => (number / machine.icount_ns(), ""),
+            "kB" => (number, "kB"),
+            _ => return None,
+        };
+        Some(Self { name: name.to_owned(), value, unit })
     }
-    let figure = |line: &String| {
-        let (name, rest) = line.strip_prefix("cost ")?.split_once(": ")?;
-        let ns: u64 = rest.strip_suffix(" ns")?.parse().ok()?;
-        Some((name.to_owned(), ns / machine.icount_ns()))
-    };
-    Ok(finished.console.lines().iter().filter_map(figure).collect())
+}
+
+/// A machine with a system, to measure on.
+pub struct Bench<'a> {
+    /// Which machine.
+    pub machine: Machine,
+    linux: bool,
+    image: PathBuf,
+    program: PathBuf,
+    busybox: PathBuf,
+    qemu: Qemu,
+    progress: &'a Progress,
+}
+
+impl<'a> Bench<'a> {
+    /// Builds, or fetches, what is needed.
+    pub fn new(
+        machine: Machine,
+        linux: bool,
+        toolchain: &Toolchain,
+        folder: Option<&Path>,
+        progress: &'a Progress,
+    ) -> anyhow::Result<Self> {
+        let arch: Arch = machine.arch();
+        let image = match linux {
+            true => debian::linux(arch, progress)?,
+            false => kernel::build(arch, Profile::Release, toolchain, progress)?,
+        };
+        let program = programs::build(arch, toolchain, progress)?;
+        let busybox = debian::busybox(arch, progress)?;
+        Ok(Self { machine, linux, image, program, busybox, qemu: Qemu::find(arch, folder)?, progress })
+    }
+
+    /// The costs, counted.
+    pub fn counted(&self) -> anyhow::Result<Vec<Figure>> {
+        let guest = Guest { cpus: 1, icount: true, ..Guest::new(self.machine) };
+        let lines = self.run(guest, Some("costs"))?;
+        Ok(lines.iter().filter_map(|line| Figure::read(line, self.machine)).collect())
+    }
+
+    /// Instructions from the machine's start to the first program's.
+    pub fn boot(&self) -> anyhow::Result<Figure> {
+        let path = format!("/bin/{}", programs::NAME);
+        // Linux has two words for it. What follows the dashes are the program's words.
+        let word = if self.linux { "rdinit" } else { "init" };
+        let append = format!("{word}={path} -- boot");
+        let guest = Guest { cpus: 1, icount: true, append, ..Guest::new(self.machine) };
+        let lines = self.run(guest, None)?;
+        lines.iter().find_map(|line| Figure::read(line, self.machine)).context("the boot was not measured")
+    }
+
+    /// The lines of a race of so many seconds with so many readers, as many CPUs as that wants.
+    pub fn race(&self, seconds: u64, readers: u32) -> anyhow::Result<Vec<String>> {
+        let guest = Guest { cpus: 1 + readers, ..Guest::new(self.machine) };
+        let mut lines = self.run(guest, Some(&format!("race {seconds} {readers}")))?;
+        lines.retain(|line| line.starts_with("race "));
+        Ok(lines)
+    }
+
+    /// Runs the program with these words; or as the first program, with those of the command line.
+    fn run(&self, mut guest: Guest, words: Option<&str>) -> anyhow::Result<Vec<String>> {
+        let (system, machine) = (name(self.linux), self.machine.name());
+        let what = words.unwrap_or("boot");
+        let task = self.progress.start(&format!("measuring {what} of {system} on {machine}"));
+        let command = words.map(|words| format!("{} {words}", programs::NAME));
+        let contents = Contents {
+            busybox: self.busybox.clone(),
+            programs: vec![(programs::NAME, self.program.clone())],
+            run: command.as_deref(),
+            terminal: None,
+        };
+        let disk = userland::disk(&contents)?;
+        if self.linux {
+            // What Linux does against leaks of real processors is not what is compared.
+            guest.append = format!("{} mitigations=off {}", debian::WORDS, guest.append);
+        }
+        guest.initrd = Some(disk.path());
+        let arguments = guest.arguments(&self.image, self.qemu.version)?;
+        let manner = Manner { patience: Patience::Scaled, input: Input::None, catch_signals: true };
+        let finished = guest::run(&self.qemu, &arguments, manner, |bytes| {
+            if let Some(line) = String::from_utf8_lossy(bytes).lines().last() {
+                task.at(line);
+            }
+            Ok(())
+        })?;
+        if words.is_some() && finished.console.command_status != Some(0) {
+            let tail = finished.console.tail(5).join(" | ");
+            return Err(stop::with(
+                stop::FAILED,
+                format!("{system} on {machine}: {what}; last seen: {tail}"),
+            ));
+        }
+        Ok(finished.console.lines().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read() {
+        let read = |line| Figure::read(line, Machine::Pseries);
+        let figure = |name: &str, value, unit| Some(Figure { name: name.into(), value, unit });
+        assert_eq!(read("cost null call: 1608 ns"), figure("null call", 402, ""));
+        assert_eq!(read("cost a: b: 12 kB"), figure("a: b", 12, "kB"));
+        for line in ["cost x: ns", "cost x: 1 s", "costs x: 1 ns", "cost x 1 ns"] {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
 }

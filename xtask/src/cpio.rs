@@ -8,6 +8,7 @@
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
 const LINK: u32 = 0o120_000;
+const CHARACTERS: u32 = 0o020_000;
 
 /// An archive under construction.
 #[derive(Default)]
@@ -32,27 +33,33 @@ impl Archive {
         self.entry(path, LINK | 0o777, 1, target.as_bytes());
     }
 
+    /// A device of characters.
+    pub fn device(&mut self, path: &str, permissions: u32, number: (u32, u32)) {
+        self.entries += 1;
+        self.header(path, self.entries, CHARACTERS | permissions, 1, 0, number);
+    }
+
     /// The whole archive, with the entry that ends it.
     pub fn finish(mut self) -> Vec<u8> {
         self.entries = 0;
-        self.header("TRAILER!!!", 0, 0, 1, 0);
+        self.header("TRAILER!!!", 0, 0, 1, 0, (0, 0));
         self.fill();
         self.bytes
     }
 
     fn entry(&mut self, path: &str, mode: u32, links: u32, content: &[u8]) {
         self.entries += 1;
-        self.header(path, self.entries, mode, links, content.len());
+        self.header(path, self.entries, mode, links, content.len(), (0, 0));
         self.bytes.extend_from_slice(content);
         self.fill();
     }
 
-    fn header(&mut self, path: &str, inode: u32, mode: u32, links: u32, size: usize) {
+    fn header(&mut self, path: &str, inode: u32, mode: u32, links: u32, size: usize, special: (u32, u32)) {
         let name = path.trim_start_matches('/');
         self.bytes.extend_from_slice(b"070701");
         // inode, mode, owner, group, links, date, size, device, special device, name's length, sum.
         for number in
-            [inode as usize, mode as usize, 0, 0, links as usize, 0, size, 0, 0, 0, 0, name.len() + 1, 0]
+            [inode, mode, 0, 0, links, 0, size as u32, 0, 0, special.0, special.1, name.len() as u32 + 1, 0]
         {
             self.bytes.extend_from_slice(format!("{number:08x}").as_bytes());
         }

@@ -7,6 +7,7 @@
 
 mod boot;
 mod command;
+mod compare;
 mod console;
 mod costs;
 mod cpio;
@@ -59,6 +60,7 @@ fn work() -> anyhow::Result<u8> {
             print!("{}", options::HELP);
             Ok(stop::PASS)
         }
+        Command::Compare { arch, seconds, qemu } => compare::compare(arch, seconds, qemu.as_deref()),
         Command::Doctor { qemu } => needs::doctor(qemu.as_deref()),
         Command::Boot(boot) => boot::boot(boot),
         Command::Costs { linux, qemu } => costs::costs(linux, qemu.as_deref()),

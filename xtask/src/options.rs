@@ -1,7 +1,7 @@
 //! The command line. `xflags` splits it; what the words mean is checked here, so that every
 //! mistake is answered in one line.
 
-use crate::machine::{Guest, Machine};
+use crate::machine::{Arch, Guest, Machine};
 use crate::{kernel::Profile, stop};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,6 +42,11 @@ mod raw {
                 optional --linux
                 optional --qemu dir: PathBuf
             }
+            cmd compare {
+                optional arch: String
+                optional --seconds n: String
+                optional --qemu dir: PathBuf
+            }
             cmd doctor {
                 optional --qemu dir: PathBuf
             }
@@ -62,6 +67,15 @@ pub enum Command {
     Costs {
         /// Linux' instead.
         linux: bool,
+        /// Where another QEMU is.
+        qemu: Option<PathBuf>,
+    },
+    /// Compare with Linux.
+    Compare {
+        /// On which architecture; `None`: on both.
+        arch: Option<Arch>,
+        /// How long each race runs.
+        seconds: u64,
         /// Where another QEMU is.
         qemu: Option<PathBuf>,
     },
@@ -117,6 +131,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Co
     Ok(match flags.subcommand {
         raw::RunQemuCmd::Run(run) => Command::Boot(boot(run)?),
         raw::RunQemuCmd::Costs(costs) => Command::Costs { linux: costs.linux, qemu: costs.qemu },
+        raw::RunQemuCmd::Compare(compare) => Command::Compare {
+            arch: match compare.arch {
+                Some(name) => Some(Machine::choose(Some(&name), None)?.arch()),
+                None => None,
+            },
+            seconds: compare.seconds.map_or(Ok(20), |text| number("--seconds", &text, 2, 86_400))?,
+            qemu: compare.qemu,
+        },
         raw::RunQemuCmd::Doctor(doctor) => Command::Doctor { qemu: doctor.qemu },
         raw::RunQemuCmd::Test(test) => Command::Test(Test {
             long: test.long,
@@ -276,6 +298,8 @@ mod tests {
             ("--silence soon", "--silence wants a number"),
             ("test --seconds 0", "--seconds wants a number"),
             ("test --cpus 2", "--cpus"),
+            ("compare arm64", "unknown architecture 'arm64'"),
+            ("compare --seconds 1", "--seconds wants a number from 2"),
         ] {
             let message = refused(line);
             assert!(message.contains(part), "{line}: {message}");

@@ -89,6 +89,8 @@ fn archive(contents: &Contents<'_>) -> anyhow::Result<Vec<u8>> {
     for (path, target) in [("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin")] {
         archive.link(path, target);
     }
+    // For a first program that is none of a shell: Linux opens it, and makes none by itself.
+    archive.device("dev/console", 0o600, (5, 1));
     archive.file("bin/busybox", 0o755, &read(&contents.busybox)?);
     let own = kernel::root().join("userland");
     for name in applets(&own)? {

@@ -97,18 +97,9 @@ pub fn boot(began: u64) -> i32 {
         println!("costs: `boot` is for the first program");
         return 2;
     }
-    // Linux has made no console for it.
-    // SAFETY: strings, and descriptors of our own.
-    unsafe {
-        libc::mkdir(c"/dev".as_ptr(), 0o755);
-        libc::mknod(c"/dev/console".as_ptr(), libc::S_IFCHR | 0o600, libc::makedev(5, 1));
-        let console = libc::open(c"/dev/console".as_ptr(), libc::O_RDWR);
-        (0..3).for_each(|descriptor| {
-            libc::dup2(console, descriptor);
-        });
-        println!("cost boot to the first program: {began} ns");
-        libc::reboot(libc::RB_POWER_OFF)
-    }
+    println!("cost boot to the first program: {began} ns");
+    // SAFETY: ends the machine.
+    unsafe { libc::reboot(libc::RB_POWER_OFF) }
 }
 
 fn pipe_switch() -> Outcome {

@@ -223,7 +223,10 @@ fn tell(board: &Board, readers: usize, figures: &Figures) -> Outcome {
             line(&format!("{name}, {part}"), alone, read, "us");
         }
     }
-    println!("race reads: {:.1} a second", board.reads.load(Relaxed) as f64 * 1000.0 / figures.time[1].max(1) as f64);
+    println!(
+        "race reads: {:.1} a second",
+        board.reads.load(Relaxed) as f64 * 1000.0 / figures.time[1].max(1) as f64
+    );
     println!("race memory not free that was: {} {} kB", figures.gone[0], figures.gone[1]);
     if !on_linux() {
         println!("race memory that waited: {} {} kB", figures.waiting[0], figures.waiting[1]);
