@@ -3,7 +3,8 @@
 //! What one CPU does is counted in instructions, where every run is the same. What CPUs do to each other
 //! cannot be counted so: there the program itself compares, within one boot, the turns in which others
 //! read with those in which they rest; only such ratios are printed of time. A host with fewer cores than
-//! the guest has CPUs makes them worse, for both systems.
+//! the guest has CPUs, or that has other things to do, makes them worse, for both systems; the first ratio
+//! is of the time that the writer's CPU had ([`cputime`](crate::cputime)).
 
 use crate::costs::{Bench, Figure, name};
 use crate::machine::{Arch, Machine};
@@ -75,14 +76,15 @@ fn race(both: &[Bench<'_>], seconds: u64, readers: u32) -> anyhow::Result<Vec<Ro
         unit,
     };
     let rows = [
-        ("rounds, of those without", "rounds", Word::Ratio, ""),
+        ("rounds in its CPU's time, of those without", "rate for the CPU's time", Word::First, ""),
+        ("rounds by the clock, of those without", "rounds", Word::Ratio, ""),
         ("a round, median, to that without", "round, median", Word::Ratio, ""),
         ("a round, 99th percentile, to that without", "round, 99th percentile", Word::Ratio, ""),
         ("munmap, median, to that without", "munmap, median", Word::Ratio, ""),
         ("munmap, 99th percentile, to that without", "munmap, 99th percentile", Word::Ratio, ""),
         ("readings a second", "reads", Word::First, ""),
         ("memory not free that was", "memory not free that was", Word::Second, "kB"),
-        ("memory that waits for a grace period", "memory that waited", Word::Second, "kB"),
+        ("memory that waits, median", "memory that waited, median", Word::Second, "kB"),
     ];
     Ok(rows.into_iter().map(row).collect())
 }

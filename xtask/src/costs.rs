@@ -1,6 +1,7 @@
 //! `run-qemu.sh costs`: what the kernel's services cost in guest instructions, on one CPU under
 //! icount, where a run is the same every time. With `--linux` the same program on Debian's Linux.
 
+use crate::cputime::Turns;
 use crate::guest::{self, Input, Manner, Patience};
 use crate::kernel::{self, Profile};
 use crate::machine::{Arch, Guest, Machine};
@@ -111,16 +112,30 @@ impl<'a> Bench<'a> {
         lines.iter().find_map(|line| Figure::read(line, self.machine)).context("the boot was not measured")
     }
 
-    /// The lines of a race of so many seconds with so many readers, as many CPUs as that wants.
+    /// The lines of a race of so many seconds with so many readers, as many CPUs as that wants. The last says
+    /// how much of its rate the writer keeps for the time that its CPU has.
     pub fn race(&self, seconds: u64, readers: u32) -> anyhow::Result<Vec<String>> {
         let guest = Guest { cpus: 1 + readers, ..Guest::new(self.machine) };
-        let mut lines = self.run(guest, Some(&format!("race {seconds} {readers}")))?;
+        let mut turns = Turns::default();
+        let words = format!("race {seconds} {readers}");
+        let mut lines = self.run_and_hear(guest, Some(&words), &mut |line| turns.hear(line))?;
         lines.retain(|line| line.starts_with("race "));
+        lines.extend(turns.kept().map(|kept| format!("race rate for the CPU's time: {kept:.3}")));
         Ok(lines)
     }
 
     /// Runs the program with these words; or as the first program, with those of the command line.
-    fn run(&self, mut guest: Guest, words: Option<&str>) -> anyhow::Result<Vec<String>> {
+    fn run(&self, guest: Guest, words: Option<&str>) -> anyhow::Result<Vec<String>> {
+        self.run_and_hear(guest, words, &mut |_| ())
+    }
+
+    /// The same, and `hear` gets each line as it comes.
+    fn run_and_hear(
+        &self,
+        mut guest: Guest,
+        words: Option<&str>,
+        hear: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Vec<String>> {
         let (system, machine) = (name(self.linux), self.machine.name());
         let what = words.unwrap_or("boot");
         let task = self.progress.start(&format!("measuring {what} of {system} on {machine}"));
@@ -137,11 +152,16 @@ impl<'a> Bench<'a> {
             guest.append = format!("{} mitigations=off {}", debian::WORDS, guest.append);
         }
         guest.initrd = Some(disk.path());
-        let arguments = guest.arguments(&self.image, self.qemu.version)?;
+        let mut arguments = guest.arguments(&self.image, self.qemu.version)?;
+        arguments.extend(["-name", "bench,debug-threads=on"].map(String::from));
         let manner = Manner { patience: Patience::Scaled, input: Input::None, catch_signals: true };
+        let mut rest = String::new();
         let finished = guest::run(&self.qemu, &arguments, manner, |bytes| {
-            if let Some(line) = String::from_utf8_lossy(bytes).lines().last() {
+            rest.push_str(&String::from_utf8_lossy(bytes));
+            while let Some((line, more)) = rest.split_once('\n') {
                 task.at(line);
+                hear(line.trim_end_matches('\r'));
+                rest = more.to_owned();
             }
             Ok(())
         })?;

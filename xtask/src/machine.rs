@@ -268,8 +268,9 @@ impl Guest {
             let setting = self.machine.icount(version).ok_or_else(|| {
                 stop::usage(format!("--icount does not work on powernv9 before QEMU 10 (this is {version})"))
             })?;
-            // The date as well is the same every time, and tells how long ago the machine began.
-            add(&["-icount", setting, "-rtc", "base=2000-01-01T00:00:00,clock=vm"]);
+            // The date as well is the same every time, and tells how long ago the machine began: QEMU rounds
+            // that of s390x, unless its seconds since 1970 are a multiple of 125.
+            add(&["-icount", setting, "-rtc", "base=2000-01-01T00:01:15,clock=vm"]);
         }
         if let Some(port) = self.gdb {
             add(&["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);

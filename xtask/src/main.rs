@@ -11,6 +11,7 @@ mod compare;
 mod console;
 mod costs;
 mod cpio;
+mod cputime;
 mod debian;
 mod firmware;
 mod guest;

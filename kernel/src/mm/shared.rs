@@ -15,10 +15,10 @@
 //! memory, and callbacks run with preemption off. The rest waits for its turn, not for another grace
 //! period.
 
-use super::frame::{Frame, FrameAllocator, Kind, Misuse};
+use super::frame::{Descriptor, Frame, FrameAllocator, Kind, Misuse};
 use crate::addr::Pfn;
-use crate::arch::MAX_CPUS;
 use crate::arch::current::cpu;
+use crate::arch::{MAX_CPUS, PAGE_SIZE};
 use crate::rcu::{self, Deferred, HasRcuHead, RcuHead};
 use crate::sync::percpu::Slot;
 use crate::sync::{IrqSpinLock, LockClass, PerCpu, Rank};
@@ -74,13 +74,16 @@ impl Deferred for Batch {
             }
             (take(&mut dropped.over), dropped.frames)
         };
+        let mut bytes = 0;
         for _ in 0..BATCH {
             let (Some(frame), Some(frames)) = (over.head, frames) else { break };
             let Some(descriptor) = frames.descriptor(frame) else { break };
+            bytes += bytes_of(descriptor);
             over = List { head: unlink(descriptor.owner()), frames: over.frames - 1 };
             // SAFETY: on the list, hence waiting, and on no list any more.
             drop(unsafe { frames.end_waiting(frame) });
         }
+        rcu::let_go(bytes);
         let again = {
             let mut dropped = self.dropped.lock();
             dropped.over = over;
@@ -98,6 +101,11 @@ impl Deferred for Batch {
     fn has_more(&'static self) -> bool {
         self.dropped.lock().over.frames > 0
     }
+}
+
+/// Bytes of the block that begins with that frame.
+fn bytes_of(descriptor: &Descriptor) -> usize {
+    (PAGE_SIZE as usize) << descriptor.word().order
 }
 
 const EMPTY: List = List { head: None, frames: 0 };
@@ -168,6 +176,8 @@ impl SharedFrames {
             Ok(_) => return,
             Err(misuse) => return super::misuse(format_args!("frame {}: {misuse}", frame.start())),
         }
+        // Before it is queued: its callback takes it off the sum.
+        rcu::hold(bytes_of(descriptor));
         // Not pinned: should this task move in between, the frame waits on another CPU's list.
         let batch = self.cpus.of(cpu::id());
         let mut dropped = batch.dropped.lock();

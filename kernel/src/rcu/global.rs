@@ -40,6 +40,24 @@ pub unsafe fn call_raw(head: NonNull<RcuHead>, callback: Callback) {
     unsafe { RCU.call_raw(rcu_cpu(), head, callback) };
 }
 
+/// So many bytes wait for a grace period from now on: when there is much, grace periods hurry. In any context
+/// that holds no lock of the scheduler or of RCU.
+#[inline]
+pub fn hold(bytes: usize) {
+    RCU.hold(bytes);
+}
+
+/// They are free.
+#[inline]
+pub fn let_go(bytes: usize) {
+    RCU.let_go(bytes);
+}
+
+/// Bytes that wait for a grace period: page tables and frames.
+pub fn held() -> usize {
+    RCU.held()
+}
+
 /// A cookie to ask later whether a grace period has passed since now. It asks for none.
 pub fn poll_state() -> Cookie {
     RCU.poll_state()

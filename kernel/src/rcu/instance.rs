@@ -25,6 +25,13 @@ pub const BATCH: usize = 32;
 /// (H38). Each may hold a page: 64 MB on ppc64.
 pub const FLOOD: usize = 1_024;
 
+/// With more memory than this waiting for grace periods, in bytes, they hurry as well. A callback is an
+/// object of any size, or stands for a list of frames: their number alone tells little (H38). A grace
+/// period that hurries takes some ten microseconds, two switches of threads and an interrupt of each CPU
+/// that reads; this is what a program can give back in some hundreds of microseconds, so that the cost
+/// stays small and what waits stays below a megabyte.
+pub const HEAVY: usize = 512 << 10;
+
 /// What RCU asks of the kernel around it. No lock of RCU is held at any of these calls; interrupts
 /// may be off, and the caller of RCU may hold locks of a lower rank.
 pub trait Environment: Sync {
@@ -91,6 +98,8 @@ pub struct Rcu<E, const N: usize> {
     wanted: AtomicUsize,
     /// Until the counter is there, grace periods hurry. (Both goals: see [`advance`].)
     hurried: AtomicUsize,
+    /// Bytes that wait for a grace period, as far as their owners tell.
+    held: AtomicUsize,
     /// Held while callbacks move between segments of all CPUs or between CPUs, and by a barrier
     /// while it looks at all lists: so none of them sees a callback that is between two lists.
     pub(super) topology: IrqSpinLock<()>,
@@ -113,6 +122,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
             pending: AtomicUsize::new(0),
             wanted: AtomicUsize::new(start),
             hurried: AtomicUsize::new(start),
+            held: AtomicUsize::new(0),
             topology: IrqSpinLock::new(&TOPOLOGY, ()),
             cpus: [const { Slot::new(PerCpu::new()) }; N],
             barrier: Barrier::new(),
@@ -131,6 +141,7 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
             pending: AtomicUsize::new(0),
             wanted: AtomicUsize::new(start),
             hurried: AtomicUsize::new(start),
+            held: AtomicUsize::new(0),
             topology: IrqSpinLock::new(&TOPOLOGY, ()),
             cpus: core::array::from_fn(|_| Slot::new(PerCpu::new())),
             barrier: Barrier::new(),
@@ -269,9 +280,33 @@ impl<E: Environment, const N: usize> Rcu<E, N> {
         Seq::from_raw(self.seq.load(Ordering::Acquire)).has_reached(cookie.0)
     }
 
-    /// Whether grace periods hurry: somebody asked, or a CPU is flooded with callbacks.
+    /// So many bytes wait from now on: their callback was queued, or will be at the end of one that was.
+    /// No lock of RCU is held.
+    #[inline]
+    pub fn hold(&self, bytes: usize) {
+        // Relaxed: a quantity, which orders nothing.
+        let before = self.held.fetch_add(bytes, Ordering::Relaxed);
+        if before <= HEAVY && before + bytes > HEAVY {
+            // The driver may sleep to gather callbacks.
+            self.env.wake_driver();
+        }
+    }
+
+    /// They are free.
+    #[inline]
+    pub fn let_go(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that wait for a grace period, as far as their owners tell.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether grace periods hurry: somebody asked, a CPU is flooded with callbacks, or much memory waits.
     pub fn is_hurried(&self) -> bool {
         !self.current().has_reached(Seq::from_raw(self.hurried.load(Ordering::Relaxed)))
+            || self.held() > HEAVY
             || self.cpus.iter().any(|cpu| cpu.list.lock().len() > FLOOD)
     }
 

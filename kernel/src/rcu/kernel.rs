@@ -162,7 +162,8 @@ pub fn driver_main(ctx: &mut MaySleep) {
     let kernel = RCU.env();
     loop {
         kernel.driver.wait(ctx, || RCU.is_wanted());
-        kernel.driver.wait_deadline(ctx, timer::now() + GATHER, || RCU.is_waited_for());
+        let in_haste = || RCU.is_waited_for() || RCU.is_hurried();
+        kernel.driver.wait_deadline(ctx, timer::now() + GATHER, in_haste);
         let pace = Pace { stall: kernel.stall_timeout.load(Ordering::Relaxed), ..Pace::KERNEL };
         driver.hold(&pace, &mut DriverThread(ctx));
     }

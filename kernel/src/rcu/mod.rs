@@ -46,8 +46,8 @@ pub use list::Lengths;
 
 #[cfg(not(loom))]
 pub use global::{
-    barrier, call, call_drop, call_raw, cond_synchronize, grace_periods, poll, poll_state, reclaim,
-    start_poll, synchronize, synchronize_expedited, totals,
+    barrier, call, call_drop, call_raw, cond_synchronize, grace_periods, held, hold, let_go, poll,
+    poll_state, reclaim, start_poll, synchronize, synchronize_expedited, totals,
 };
 #[cfg(not(loom))]
 pub use kernel::{

@@ -27,9 +27,9 @@ pub fn nanoseconds() -> u64 {
     (u128::from(clock) * 125 / 512) as u64
 }
 
-/// Seconds from the s390x clock's origin to 2000-01-01, which the runner tells QEMU to begin with.
+/// From the s390x clock's origin to 2000-01-01 00:01:15, with which the runner tells QEMU to begin.
 #[cfg(target_arch = "s390x")]
-const START: u64 = (25_567 + 10_957) * 86_400 * 1_000_000_000;
+const START: u64 = ((25_567 + 10_957) * 86_400 + 75) * 1_000_000_000;
 #[cfg(target_arch = "powerpc64")]
 const START: u64 = 0;
 

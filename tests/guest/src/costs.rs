@@ -4,6 +4,7 @@
 //! runner divides; this prints nanoseconds of the guest's clock. Each figure is the least of several
 //! rounds, each of many calls, with the cost of an empty loop taken off.
 
+pub mod latency;
 mod memory;
 pub mod smaps;
 

@@ -36,6 +36,7 @@ fn main() {
         ["fields"] => fields::run(),
         ["costs"] => costs::run(false),
         ["costs", "smaps"] => costs::run(true),
+        ["latency"] => costs::latency::run(),
         ["boot"] => costs::boot(began),
         ["race", seconds, readers] => race::run(seconds.parse().unwrap_or(1), readers.parse().unwrap_or(1)),
         ["storm", kind, seconds] => storm::run(kind, seconds.parse().unwrap_or(1)),
@@ -44,7 +45,7 @@ fn main() {
         [glob] => runner::run(suites::ALL, &Selection { glob: (*glob).into(), list: false }),
         _ => {
             eprintln!(
-                "guest-tests [--list | GLOB | costs [smaps] | fields | consistency SECONDS | \
+                "guest-tests [--list | GLOB | costs [smaps] | latency | fields | consistency SECONDS | \
                  storm KIND SECONDS | race SECONDS READERS]"
             );
             2

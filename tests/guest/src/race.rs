@@ -28,7 +28,8 @@ const SETTLE: u64 = 30;
 const SETTLING: u64 = 0;
 const ALONE: u64 = 1;
 const READ: u64 = 2;
-const OVER: u64 = 3;
+const NO_READERS: u64 = 3;
+const OVER: u64 = 4;
 
 /// Buckets of times: 32 for each power of two, 3 % apart.
 const FINE: u32 = 5;
@@ -107,9 +108,10 @@ fn play(seconds: u64, readers: usize) -> Outcome {
         others.push(fork(|| stay_on(cpu).and_then(|()| read(board, &path)))?);
     }
     let figures = watch(board, seconds);
-    board.turn.store(OVER, Relaxed);
-    for child in others.into_iter().chain([writer]) {
-        child.succeeds()?;
+    // The readers first: the last of them shall find the writer.
+    for (turn, children) in [(NO_READERS, others), (OVER, vec![writer])] {
+        board.turn.store(turn, Relaxed);
+        children.into_iter().try_for_each(|child| child.succeeds())?;
     }
     tell(board, readers, &figures?)
 }
@@ -121,8 +123,10 @@ struct Figures {
     time: [u64; 2],
     /// The most memory, in kB, that was neither free nor there before, at the end of a turn.
     gone: [u64; 2],
-    /// The most that waited for a grace period, by the kernel's own count.
-    waiting: [u64; 2],
+    /// What waited for a grace period after each 50 ms, in kB, by the kernel's own count.
+    waiting: [Vec<u64>; 2],
+    /// Grace periods.
+    grace_periods: [u64; 2],
 }
 
 fn watch(board: &Board, seconds: u64) -> Result<Figures, Failure> {
@@ -132,26 +136,40 @@ fn watch(board: &Board, seconds: u64) -> Result<Figures, Failure> {
         let kind = turn as usize % 2;
         board.turn.store(SETTLING | (ALONE + kind as u64) << 8, Relaxed);
         std::thread::sleep(Duration::from_millis(SETTLE));
-        let began = nanoseconds();
+        let (began, idle, rounds) = (nanoseconds(), idle()?, board.rounds[kind].count());
+        // The runner looks what its host has given to the CPU by now.
+        println!("turn begins");
+        let grace_periods = kernel_count("grace_periods");
         board.turn.store(ALONE + kind as u64, Relaxed);
         while nanoseconds() - began < (TURN - SETTLE) * 1_000_000 {
             std::thread::sleep(Duration::from_millis(50));
-            figures.waiting[kind] = figures.waiting[kind].max(waiting());
+            figures.waiting[kind].push(kernel_count("memory_waiting_kB"));
         }
+        board.turn.store(SETTLING, Relaxed);
+        figures.grace_periods[kind] += kernel_count("grace_periods") - grace_periods;
+        let (rounds, idle) = (board.rounds[kind].count() - rounds, self::idle()? - idle);
+        println!("turn {kind} ends: {rounds} rounds, {idle} ms idle");
         figures.gone[kind] = figures.gone[kind].max(free.saturating_sub(meminfo("MemFree")?));
         figures.time[kind] += (nanoseconds() - began) / 1_000_000;
     }
     Ok(figures)
 }
 
-/// What waits for a grace period, in kB, where the kernel tells it.
-fn waiting() -> u64 {
+/// Milliseconds that the writer's CPU was idle.
+fn idle() -> Result<u64, Failure> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu0 "));
+    // In hundredths of a second: user, nice, system, idle.
+    line.and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok())
+        .map(|hundredths| hundredths * 10)
+        .ok_or_else(|| Failure::new("/proc/stat says nothing of cpu0"))
+}
+
+/// A count of what the kernel does with page tables; 0 where it tells none.
+fn kernel_count(name: &str) -> u64 {
     let Ok(text) = std::fs::read_to_string("/sys/kernel/debug/pgtable/stats") else { return 0 };
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
-    };
-    value("frames_waiting_kB") + value("tables_waiting_kB")
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// The writer.
@@ -195,7 +213,7 @@ fn read(board: &Board, path: &str) -> Outcome {
     let mut file = Reading::of(path);
     loop {
         match board.turn.load(Relaxed) {
-            OVER => return Ok(()),
+            NO_READERS | OVER => return Ok(()),
             turn if turn & 0xff == READ || turn >> 8 == READ => {
                 // Shorter than this it cannot be: 26 lines for each mapping.
                 if file.read()? < 2 * MAPPINGS * 600 {
@@ -205,7 +223,7 @@ fn read(board: &Board, path: &str) -> Outcome {
                     board.reads.fetch_add(1, Relaxed);
                 }
             }
-            _ => std::thread::sleep(Duration::from_millis(5)),
+            _ => std::thread::sleep(Duration::from_millis(SETTLE / 2)),
         }
     }
 }
@@ -229,7 +247,17 @@ fn tell(board: &Board, readers: usize, figures: &Figures) -> Outcome {
     );
     println!("race memory not free that was: {} {} kB", figures.gone[0], figures.gone[1]);
     if !on_linux() {
-        println!("race memory that waited: {} {} kB", figures.waiting[0], figures.waiting[1]);
+        for (name, thousandths) in [("median", 500), ("most", 999)] {
+            let [alone, read] = [0, 1].map(|kind| {
+                let mut all = figures.waiting[kind].clone();
+                all.sort_unstable();
+                all.get(all.len() * thousandths / 1000).copied().unwrap_or(0)
+            });
+            println!("race memory that waited, {name}: {alone} {read} kB");
+        }
+        let [alone, read] =
+            [0, 1].map(|kind| figures.grace_periods[kind] as f64 * 1000.0 / figures.time[kind].max(1) as f64);
+        line("grace periods", alone, read, "a second");
     }
     match board.failed_reads.load(Relaxed) {
         0 => Ok(()),

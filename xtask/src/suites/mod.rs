@@ -10,6 +10,7 @@ mod demo;
 mod endings;
 mod host;
 mod inputs;
+mod latency;
 mod matrix;
 mod mistakes;
 mod programs;
@@ -148,6 +149,7 @@ fn plan(options: &Test) -> Vec<Suite> {
     all.extend(programs::suites(options));
     all.extend(readers::suites(options));
     all.extend(demo::suites(options));
+    all.extend(latency::suites());
     all.extend(shell::suites(options));
     all.extend(clock::suites());
     if options.oracle {

@@ -77,7 +77,7 @@ fn stats(_ctx: &mut MaySleep, to: &mut Text) -> Result<(), Errno> {
     to.print(format_args!("longest_queue {}\n", rcu::totals().most));
     let waiting = counters::RETIRED.get().saturating_sub(counters::FREED.get());
     to.print(format_args!("tables_waiting {waiting}\n"));
-    to.print(format_args!("tables_waiting_kB {}\n", counters::waiting_bytes() / 1024));
+    to.print(format_args!("memory_waiting_kB {}\n", rcu::held() / 1024));
     to.print(format_args!("frames_waiting_kB {}\n", kb(mm::shared_frames().waiting())));
     to.print(format_args!("poison {}\n", u8::from(audit::poisons())));
     Ok(())

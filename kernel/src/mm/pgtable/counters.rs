@@ -40,10 +40,6 @@ pub fn in_use() -> usize {
     HANDED_OUT.get().saturating_sub(RELEASED.get() + FREED.get())
 }
 
-/// The memory of the former and of the latter, in bytes.
-pub static RETIRED_BYTES: Count = Count::new();
-/// See [`RETIRED_BYTES`].
-pub static FREED_BYTES: Count = Count::new();
 /// Interrupts sent by the scheme `ipi`.
 pub static INTERRUPTS: Count = Count::new();
 /// Flushes of whole address spaces.
@@ -55,10 +51,3 @@ pub static LEAF_FLUSHES: Count = Count::new();
 pub static TOUCHED_AFTER_FREE: Count = Count::new();
 /// Words of free tables that somebody wrote to; likewise.
 pub static WRITTEN_WHILE_FREE: Count = Count::new();
-
-/// Bytes of tables that wait for a grace period.
-pub fn waiting_bytes() -> usize {
-    // In this order: what was freed was retired before.
-    let freed = FREED_BYTES.get();
-    RETIRED_BYTES.get().wrapping_sub(freed)
-}

@@ -117,6 +117,12 @@ impl PageSource<WORDS> for KernelMemory {
     fn call_rcu(&self, page: &'static PtPage) {
         rcu::call(page);
     }
+    fn hold(&self, bytes: usize) {
+        rcu::hold(bytes);
+    }
+    fn let_go(&self, bytes: usize) {
+        rcu::let_go(bytes);
+    }
     fn page_of(&self, table: PhysAddr) -> Option<&'static PtPage> {
         self.pages.page_of(table)
     }

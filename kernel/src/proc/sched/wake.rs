@@ -5,7 +5,7 @@ use super::{ONLINE, online_cpus};
 use crate::arch::current::cpu;
 use crate::cpus::CpuSet;
 use crate::proc::thread::{Priority, State, Thread, ThreadRef};
-use crate::sync::context::TaskContext;
+use crate::sync::context::{TaskContext, current};
 use crate::sync::spin::IrqSpinGuard;
 use crate::sync::{IrqGuard, Pinned};
 use core::ptr::NonNull;
@@ -32,7 +32,7 @@ fn wake(thread: ThreadRef) {
     }
     queue.stop_timer(&thread);
     thread.set_state(State::Ready);
-    let target = choose(&thread);
+    let target = choose_to_wake(&thread, irqs.cpu());
     if target == queue.cpu && queue.online {
         if queue.put(thread) {
             tell(target, irqs.cpu());
@@ -142,6 +142,15 @@ fn lock_queue_of(thread: &ThreadRef) -> IrqSpinGuard<'static, RunQueue> {
 pub(super) fn choose(thread: &ThreadRef) -> usize {
     let home = thread.cpu();
     best(thread.allowed(), ONLINE.get(), IDLE.get(), home, |cpu| WAITING.of(cpu).load(Ordering::Relaxed))
+}
+
+/// The CPU on which a thread shall wake up. One of high priority is short of time and soon done: where
+/// its work has just been made it runs at once, while an idle CPU must be interrupted first, and an
+/// emulated one that its host has put to sleep may take milliseconds to hear it. Not so in a read
+/// section, which may have long to go before anybody else runs here.
+fn choose_to_wake(thread: &ThreadRef, this: usize) -> usize {
+    let urgent = thread.priority() == Priority::High && current().rcu.get() == 0;
+    if urgent && thread.allowed().and(ONLINE.get()).contains(this) { this } else { choose(thread) }
 }
 
 /// The choice, as a function of what is known.

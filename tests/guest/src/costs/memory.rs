@@ -18,16 +18,22 @@ pub fn meminfo(name: &str) -> Result<u64, Failure> {
         .ok_or_else(|| Failure::new(format!("/proc/meminfo has no {name}")))
 }
 
+/// What page tables take when those that were freed have gone.
+fn settled() -> Result<u64, Failure> {
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    meminfo("PageTables")
+}
+
 /// Prints both.
 pub fn all() -> Outcome {
-    let before = meminfo("PageTables")?;
+    let before = settled()?;
     {
         let map = small_pages(SPARSE)?;
         (0..SPARSE).for_each(|number| map.set(number * span(), 1));
         let held = meminfo("PageTables")?.saturating_sub(before);
         println!("cost memory of {SPARSE} page tables with one page: {held} kB");
     }
-    let before = meminfo("PageTables")?;
+    let before = settled()?;
     let map = Map::new(0, DENSE * page(), RW, FLAGS, -1, 0)?;
     // SAFETY: advice about our own mapping.
     unsafe { libc::madvise(map.start.cast(), map.len, libc::MADV_NOHUGEPAGE) };

@@ -23,6 +23,10 @@ pub trait PageSource<const W: usize>: Sync {
     fn free_page(&self, page: &'static PtPage<W>);
     /// Queues `page.rcu`; later [`PtPage::grace_over`] runs, once (see the demands on RCU).
     fn call_rcu(&self, page: &'static PtPage<W>);
+    /// So many bytes of tables wait for a grace period from now on. No lock of a page is held.
+    fn hold(&self, _bytes: usize) {}
+    /// They are free.
+    fn let_go(&self, _bytes: usize) {}
     /// The page in which that table lies; it exists, and the caller sees to it that it stays.
     fn page_of(&self, table: PhysAddr) -> Option<&'static PtPage<W>>;
     /// Something impossible happened; the fragment is leaked, which is safe. Does not stop.
@@ -106,7 +110,7 @@ impl<const W: usize> Fragment<W> {
         self.page.audit.step(self.index, Life::Flushed, Life::Waiting);
         trace::emit(Group::PgTable, || Event::Queue(self.page.table(self.index)));
         counters::RETIRED.add(1);
-        counters::RETIRED_BYTES.add(self.page.fragment_bytes());
+        self.page.with_source(|source| source.hold(self.page.fragment_bytes()));
         self.page.update(|_, state| state.retire(self.index));
     }
 

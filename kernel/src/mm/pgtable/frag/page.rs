@@ -7,7 +7,7 @@
 
 use super::cell::StateCell;
 use super::counted::Shared;
-use super::list::{List, Owner, Wipe};
+use super::list::{List, Owner, PageSource, Wipe};
 use super::state::{FragState, Owed, Stage};
 use crate::addr::PhysAddr;
 use crate::arch::paging::ENTRY_BYTES;
@@ -294,6 +294,15 @@ impl<const W: usize> PtPage<W> {
         1 << self.shift.load(Ordering::Relaxed)
     }
 
+    /// Calls with what the page came from. The caller holds a fragment, or is the callback.
+    pub(super) fn with_source(&self, f: impl FnOnce(&dyn PageSource<W>)) {
+        // SAFETY: the page is not given back, so nobody writes to `owner`.
+        if let Some(source) = self.owner.with(|owner| unsafe { (*owner).as_ref().map(|owner| owner.source) })
+        {
+            f(source);
+        }
+    }
+
     /// Calls with the way in which the owner wants free fragments overwritten, if it does. The
     /// caller holds a fragment, or is the callback.
     pub(super) fn with_wipe(&self, f: impl FnOnce(Wipe)) {
@@ -317,7 +326,7 @@ impl<const W: usize> Deferred for PtPage<W> {
             let over = (0..state.count()).filter(|&index| state.stage(index) == Some(Stage::Covered));
             // A release build counts only; who looks on wants to know which.
             counters::FREED.add(state.covered());
-            counters::FREED_BYTES.add(state.covered() * page.fragment_bytes());
+            page.with_source(|source| source.let_go(state.covered() * page.fragment_bytes()));
             over.for_each(|index| trace::emit(Group::PgTable, || Event::Free(page.table(index))));
             state.grace_over()
         });

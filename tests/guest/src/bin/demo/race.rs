@@ -132,7 +132,7 @@ fn watch(board: &Board, seconds: u64) -> io::Result<u64> {
     let mut peak = 0;
     while start.elapsed() < Duration::from_secs(seconds) {
         std::thread::sleep(Duration::from_millis(200));
-        let waiting = Stats::now()?.get("frames_waiting_kB");
+        let waiting = Stats::now()?.get("memory_waiting_kB");
         peak = peak.max(waiting);
         if live {
             print!(
