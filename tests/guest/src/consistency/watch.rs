@@ -115,8 +115,16 @@ fn change(board: &Board) -> Outcome {
     child.map_or(Ok(()), slots::Partner::end)
 }
 
+/// Mappings of a process that is bred.
+const MAPPINGS: usize = 40;
+
 /// Makes one process after the other that executes busybox, or just ends.
 fn breed(board: &Board) -> Outcome {
+    // Mappings for several steps of a reader, all of them below the board; no two are one.
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let rights = |n: usize| if n.is_multiple_of(2) { libc::PROT_READ } else { libc::PROT_NONE };
+    let many = (0..MAPPINGS).map(|n| Map::new(0, crate::harness::memory::page(), rights(n), flags, -1, 0));
+    let _many: Vec<Map> = many.collect::<Result<_, _>>()?;
     let mut number = 0;
     while board.get(Word::Over) == 0 {
         number += 1;
