@@ -38,9 +38,13 @@ pub const NAME: &str = "guest-tests";
 /// The scenes that one plays by hand.
 pub const DEMO: &str = "demo";
 
+/// What `guest-tests` runs that is written in C, for the C library.
+const IN_C: &str = "c-tests";
+
 /// All programs, by the path of the first: their names and paths.
-pub fn all(tests: &Path) -> [(&'static str, PathBuf); 2] {
-    [(NAME, tests.to_path_buf()), (DEMO, tests.with_file_name(DEMO))]
+pub fn all(tests: &Path) -> [(&'static str, PathBuf); 3] {
+    let path = |name| (name, tests.with_file_name(name));
+    [path(NAME), path(DEMO), path(IN_C)]
 }
 
 /// Whether a command line names one of them.
@@ -71,5 +75,29 @@ pub fn build(arch: Arch, toolchain: &Toolchain, progress: &Progress) -> anyhow::
             task.elapsed().as_secs_f64()
         ));
     }
-    Ok(folder.join(target(arch)).join("release").join(NAME))
+    let path = folder.join(target(arch)).join("release").join(NAME);
+    compile(arch, &path.with_file_name(IN_C), progress)?;
+    Ok(path)
+}
+
+/// Compiles the one in C. It takes a second: no need to ask whether it is necessary.
+fn compile(arch: Arch, to: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let task = progress.start(&format!("compiling {IN_C} for {}", arch.name()));
+    let mut compiler = Command::new(linker(arch));
+    compiler.args([
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-static",
+        "-pthread",
+        "-fasynchronous-unwind-tables",
+    ]);
+    compiler.arg("-o").arg(to).arg(crate::kernel::root().join("tests/guest/c/tests.c"));
+    let output = progress::run(compiler.stdin(Stdio::null()), &task)?;
+    if !output.success {
+        progress.note(&output.text);
+        return Err(stop::with(stop::FAILED, format!("{} does not compile {IN_C}", linker(arch))));
+    }
+    Ok(())
 }

@@ -207,6 +207,8 @@ const _: usize = current::signal::FRAME_MAX;
 const _: usize = current::signal::STACK_MIN;
 /// The code that ends a handler, mapped somewhere by the kernel.
 const _: &[u8] = current::signal::TRAMPOLINE;
+/// Whether that is an ELF file, of which programs are told: AT_SYSINFO_EHDR.
+const _: bool = current::signal::TRAMPOLINE_IS_ELF;
 /// Builds the frame in the buffer and makes the program continue in its handler: with the registers in
 /// the frame, and those in the state (ppc64 clears the FPSCR), which must be restored to the CPU.
 const _: fn(

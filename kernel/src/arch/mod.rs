@@ -19,6 +19,8 @@ pub mod ppc64_interrupt;
 pub mod ppc64_timebase;
 #[path = "ppc64/tree.rs"]
 pub mod ppc64_tree;
+#[path = "ppc64/vdso.rs"]
+pub mod ppc64_vdso;
 #[path = "s390x/clock.rs"]
 pub mod s390x_clock;
 #[path = "s390x/format.rs"]

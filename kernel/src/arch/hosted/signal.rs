@@ -12,6 +12,8 @@ pub const FRAME_MAX: usize = 16;
 pub const STACK_MIN: usize = FRAME_MAX;
 /// Code that ends a handler.
 pub const TRAMPOLINE: &[u8] = &[];
+/// There is none.
+pub const TRAMPOLINE_IS_ELF: bool = false;
 
 /// Makes the frame of a signal, and `frame` continue in its handler.
 pub fn deliver(

@@ -21,6 +21,7 @@ use super::TrapFrame;
 use super::regs::{MSR_VEC, MSR_VSX};
 use super::user::UserState;
 use crate::addr::VirtAddr;
+use crate::arch::ppc64_vdso as vdso;
 use crate::arch::signals::{AltStack, Delivery, Placed, Restored};
 use crate::error::Errno;
 
@@ -68,19 +69,11 @@ pub const FRAME_MAX: usize = END;
 /// What delivering a signal takes of a stack, aligned in any way.
 pub const STACK_MIN: usize = END + SPARED + 16;
 
-/// Code that ends a handler: `addi r1, r1, 128; li r0, __NR_rt_sigreturn; sc`. The instructions tell an
-/// unwinder what frame lies at r1; the zeros, and -168 eight words from the start, tell it (as Linux
-/// does) that this is not the stack of a very old Linux, where a pointer stood there.
-pub const TRAMPOLINE: &[u8] = &{
-    let words: [u32; 10] = [0x3821_0080, 0x3800_00ac, 0x4400_0002, 0, 0, 0, 0, 0, 0xffff_ff58, 0xffff_ffff];
-    let mut bytes = [0; 40];
-    let mut at = 0;
-    while at < 40 {
-        bytes[at] = words[at / 4].to_le_bytes()[at % 4];
-        at += 1;
-    }
-    bytes
-};
+/// The page with the code that ends a handler, as an ELF file that tells unwinders of this frame.
+pub const TRAMPOLINE: &[u8] =
+    &vdso::image(&vdso::Layout { general: GP_REGS as u64, floating: FP_REGS as u64, vectors: V_REGS as u64 });
+/// A C library is told of it.
+pub const TRAMPOLINE_IS_ELF: bool = true;
 
 fn put(buffer: &mut [u8; FRAME_MAX], offset: usize, value: u64) {
     buffer[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
@@ -124,7 +117,7 @@ pub fn deliver(
     // ELFv2: who is called by address finds it in r12.
     (frame.nip, frame.gpr[12], frame.ctr) =
         (delivery.handler.get(), delivery.handler.get(), delivery.handler.get());
-    frame.lr = delivery.trampoline.get();
+    frame.lr = delivery.trampoline.get().wrapping_add(vdso::ENTRY as u64);
     // The handler of SIGFPE shall not be interrupted by the very exception that it handles.
     state.fpscr = 0;
     Placed { at: VirtAddr::new(at), length: END }

@@ -22,6 +22,8 @@ pub const STACK_MIN: usize = FRAME_MAX;
 pub const TRAMPOLINE: &[u8] = &[0x0a, 119, 0x0a, 173];
 /// Where the second begins.
 const TRAMPOLINE_RT: u64 = 2;
+/// Unwinders know the code by its instructions.
+pub const TRAMPOLINE_IS_ELF: bool = false;
 
 /// SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV: whose handlers see the interruption.
 const SYNCHRONOUS: [u32; 5] = [4, 5, 7, 8, 11];

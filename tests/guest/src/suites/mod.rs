@@ -6,6 +6,7 @@ mod elf;
 mod exec;
 mod files;
 mod folders;
+mod glibc;
 mod habits;
 mod identity;
 mod locks;
@@ -44,6 +45,7 @@ pub const ALL: &[Suite] = &[
     Suite { name: "page_tables", tests: page_tables::TESTS },
     Suite { name: "smaps", tests: smaps::TESTS },
     Suite { name: "tty", tests: tty::TESTS },
+    Suite { name: "glibc", tests: glibc::TESTS },
     Suite { name: "habits", tests: habits::TESTS },
     Suite { name: "pointers", tests: pointers::TESTS },
     Suite { name: "attacks", tests: attacks::TESTS },

@@ -4,6 +4,7 @@ use super::stack::{self, Auxiliary};
 use super::{Program, Strings};
 use crate::addr::VirtAddr;
 use crate::arch::PAGE_SIZE;
+use crate::arch::current::signal::TRAMPOLINE_IS_ELF;
 use crate::arch::current::{TrapFrame, user};
 use crate::arch::paging::Access;
 use crate::error::Errno;
@@ -230,7 +231,8 @@ impl Build<'_> {
             map_image(ctx, space, file, image, interpreter_base)?;
             entry = interpreter_base + image.entry;
         }
-        let contents = self.stack(base, interpreter_base)?;
+        let vdso = TRAMPOLINE_IS_ELF.then_some(trampoline);
+        let contents = self.stack(base, interpreter_base, vdso)?;
         if contents.sp < stack_begin + PAGE_SIZE {
             return Err(Errno::E2BIG);
         }
@@ -253,7 +255,7 @@ impl Build<'_> {
         Ok(STACK_END - size)
     }
 
-    fn stack(&self, base: u64, interpreter: u64) -> Result<stack::Contents, Errno> {
+    fn stack(&self, base: u64, interpreter: u64, vdso: Option<u64>) -> Result<stack::Contents, Errno> {
         let creds = &self.creds;
         let headers = if self.image.headers == 0 { 0 } else { base + self.image.headers };
         let auxiliary = Auxiliary {
@@ -265,6 +267,7 @@ impl Build<'_> {
             users: [creds.uid, creds.euid, creds.gid, creds.egid].map(u64::from),
             secure: creds.uid != creds.euid || creds.gid != creds.egid,
             ticks: crate::proc::process::CLOCK_TICKS,
+            vdso,
             platform: user::PLATFORM,
             random: random_bytes(),
         };

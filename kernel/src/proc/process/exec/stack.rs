@@ -37,6 +37,8 @@ pub struct Auxiliary<'a> {
     pub secure: bool,
     /// AT_CLKTCK
     pub ticks: u64,
+    /// AT_SYSINFO_EHDR
+    pub vdso: Option<u64>,
     /// AT_PLATFORM
     pub platform: &'a str,
     /// AT_RANDOM
@@ -134,7 +136,8 @@ fn vector(
         (at::AT_NULL, 0),
     ];
     let common = common.into_iter().map(|(key, value)| (key.into(), value));
-    user::AUXILIARY.iter().copied().chain(common)
+    let vdso = auxiliary.vdso.map(|at| (at::AT_SYSINFO_EHDR.into(), at));
+    user::AUXILIARY.iter().copied().chain(vdso).chain(common)
 }
 
 #[cfg(test)]
@@ -159,6 +162,7 @@ mod tests {
             users: [1, 2, 3, 4],
             secure: false,
             ticks: 100,
+            vdso: None,
             platform: "z10",
             random: [7; 16],
         };
