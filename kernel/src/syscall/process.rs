@@ -91,8 +91,7 @@ fn execve(call: &mut Call<'_>) -> Result {
     let mut buffer = [0; walk::PATH_MAX];
     let len = call.task.mm().read_str(call.ctx, VirtAddr::new(path), &mut buffer)?;
     let path = walk::copy(&buffer[..len])?;
-    let file = open_program(call, &path)?;
-    execute(call, file, &path, args, env)
+    execute(call, &path, args, env)
 }
 
 #[inline(never)]
@@ -109,9 +108,11 @@ fn open_program(call: &mut Call<'_>, path: &[u8]) -> core::result::Result<Arc<Fi
 }
 
 #[inline(never)]
-fn execute(call: &mut Call<'_>, file: Arc<File>, path: &[u8], args: u64, env: u64) -> Result {
+fn execute(call: &mut Call<'_>, path: &[u8], args: u64, env: u64) -> Result {
     let mut args = Strings::read(call.ctx, call.task.mm(), args)?;
     let env = Strings::read(call.ctx, call.task.mm(), env)?;
+    // Behind the strings, as on Linux: a bad pointer is one, whatever the file is.
+    let file = open_program(call, path)?;
     if args.count() == 0 {
         // As Linux since 5.18: a program finds a name.
         args.push(b"")?;

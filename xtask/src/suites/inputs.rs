@@ -2,6 +2,7 @@
 //! silence.
 
 use super::{Context, Suite, Tally, damage};
+use crate::cpio::Archive;
 use crate::guest::Patience;
 use crate::kernel::{self, Profile};
 use crate::machine::{Guest, Machine};
@@ -58,6 +59,12 @@ fn inputs(machine: Machine, context: &Context, task: &Task, tally: &mut Tally) -
             says: &["boot: initrd: 1024 kB at", "boot: ready in"],
         },
         Case {
+            name: "an initrd that is cut off",
+            guest: Guest { initrd: Some(cut_off()?), ..Guest::new(machine) },
+            status: stop::PANIC,
+            says: &["the archive ends within a file: what comes after is missing", "No working init"],
+        },
+        Case {
             name: "fewer CPUs than there are",
             guest: guest("nr_cpus=1"),
             status: stop::PASS,
@@ -97,6 +104,22 @@ fn initrd() -> anyhow::Result<String> {
         std::fs::create_dir_all(kernel::root().join("target/test"))?;
         std::fs::write(&path, vec![0; 1 << 20])?;
     }
+    Ok(path.display().to_string())
+}
+
+/// An archive whose last file ends too early.
+fn cut_off() -> anyhow::Result<String> {
+    let mut archive = Archive::default();
+    archive.folder("etc", 0o755);
+    archive.file("init", 0o755, &[b'x'; 5000]);
+    let mut bytes = archive.finish();
+    bytes.truncate(3000);
+    let path = kernel::root().join("target/test/cut-off.img");
+    std::fs::create_dir_all(kernel::root().join("target/test"))?;
+    // Of another suite's run perhaps at the same time: the same bytes, in one step.
+    let new = path.with_extension(format!("{:?}", std::thread::current().id()));
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, &path)?;
     Ok(path.display().to_string())
 }
 

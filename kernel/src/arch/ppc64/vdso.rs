@@ -129,7 +129,7 @@ impl Writer {
     }
 
     /// An expression's begin: r1 and that much.
-    const fn from_stack(&mut self, offset: u64) {
+    const fn relative_to_stack(&mut self, offset: u64) {
         self.byte(0x71); // DW_OP_breg1
         self.leb(offset, true);
     }
@@ -138,14 +138,14 @@ impl Writer {
         self.byte(0x10);
         self.leb(register, false);
         self.leb(1 + Self::leb_len(offset, true), false);
-        self.from_stack(offset);
+        self.relative_to_stack(offset);
     }
     /// The same, for what was stored so far from where a word there points to.
     const fn stored_behind(&mut self, register: u64, pointer: u64, offset: u64) {
         self.byte(0x10);
         self.leb(register, false);
         self.leb(3 + Self::leb_len(pointer, true) + Self::leb_len(offset, false), false);
-        self.from_stack(pointer);
+        self.relative_to_stack(pointer);
         self.byte(0x06); // DW_OP_deref
         self.byte(0x23); // DW_OP_plus_uconst
         self.leb(offset, false);
@@ -247,7 +247,7 @@ const fn frames(to: &mut Writer, layout: &Layout) {
     let stack = layout.general + 8;
     to.byte(0x0f); // DW_CFA_def_cfa_expression
     to.leb(2 + Writer::leb_len(stack, true), false);
-    to.from_stack(stack);
+    to.relative_to_stack(stack);
     to.byte(0x06);
     let mut register = 0;
     while register < 32 {

@@ -63,6 +63,10 @@ impl Held {
 fn change<R>(work: impl FnOnce(&mut Held) -> (R, bool)) -> R {
     let mut held = HELD.lock();
     let (result, given_back) = work(&mut held);
+    if held.set.count() == 0 {
+        // Most of the time there are none: no memory is kept for them.
+        held.set = Set::new();
+    }
     COUNT.store(held.set.count(), Ordering::Relaxed);
     if given_back {
         // Release: pairs with the Acquire in `lock`. Who read the older count looked at the locks
@@ -93,6 +97,9 @@ pub fn lock(ctx: &mut MaySleep, wanted: Lock, wait: bool) -> Result<(), Errno> {
         let mut held = HELD.lock();
         if let Some(at) = held.waits.iter().position(|&wait| wait == (wanted.owner, held_by)) {
             held.waits.swap_remove(at);
+        }
+        if held.waits.is_empty() {
+            held.waits = Vec::new();
         }
         drop(held);
         waited?;

@@ -355,12 +355,7 @@ fn random_calls() -> Outcome {
 fn random_machine_code() -> Outcome {
     let mut seed = 12345;
     for _ in 0..60 {
-        let mut bytes: Vec<u8> = (0..512).flat_map(|_| random(&mut seed).to_ne_bytes()).collect();
-        if cfg!(target_arch = "s390x") {
-            // Not those that choose the access-register mode, of which QEMU itself dies: `sac` and its
-            // relatives, `pr`.
-            bytes.iter_mut().filter(|byte| [0xb2, 0x01].contains(*byte)).for_each(|byte| *byte = 0x07);
-        }
+        let bytes: Vec<u8> = (0..512).flat_map(|_| random(&mut seed).to_ne_bytes()).collect();
         let map = code(&bytes)?;
         let child = fork_status(|| {
             // SAFETY: not safe at all, in a process that is thrown away.
