@@ -140,7 +140,7 @@ const CASES: &[Case] = &[
     ("symlink", SYS_symlink, [BAD, PATH, 0, 0, 0, 0]),
     ("symlinkat", SYS_symlinkat, [BAD, AT, PATH, 0, 0, 0]),
     ("sysinfo", SYS_sysinfo, [BAD, 0, 0, 0, 0, 0]),
-    ("syslog", SYS_syslog, [3, BAD, 100, 0, 0, 0]),
+    ("syslog", SYS_syslog, [3, BAD, 4096, 0, 0, 0]),
     ("times", SYS_times, [BAD, 0, 0, 0, 0, 0]),
     ("truncate", SYS_truncate, [BAD, 0, 0, 0, 0, 0]),
     ("umount2", SYS_umount2, [BAD, 0, 0, 0, 0, 0]),
