@@ -325,8 +325,8 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         "a table is published without release",
         "pgtable/table.rs",
-        "            // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).\n            slot.store(paging::to_memory(entry), Ordering::Release);",
-        "            slot.store(paging::to_memory(entry), Ordering::Relaxed);",
+        "            // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).\n            slot.store(entry, Ordering::Release);",
+        "            slot.store(entry, Ordering::Relaxed);",
         By::Loom,
         "pgtable::loom",
         "panicked",
