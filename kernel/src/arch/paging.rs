@@ -112,6 +112,9 @@ pub trait PagingFormat: Copy + Send + Sync + 'static {
     /// are mapped and protected. It may be more than an entry of the last level covers; then a page
     /// is a *run* of several entries.
     const PAGE_SHIFT: u32;
+    /// What makes the entry of a page the same page's without the right to store: the bits that stay as
+    /// they are, and those that are set.
+    const READ_ONLY: (u64, u64);
 
     /// An entry of a table of that level that says: nothing here.
     fn empty(level: usize) -> u64;

@@ -230,7 +230,7 @@ pub fn deactivate() {
 /// # Safety
 /// As on the machines.
 pub unsafe fn replace_page(_space: Space, slot: &AtomicU64, _va: VirtAddr, new: u64) {
-    slot.store(to_memory(new), Ordering::Release);
+    slot.store(new, Ordering::Release);
 }
 /// The store only, as on ppc64.
 ///

@@ -134,6 +134,7 @@ macro_rules! radix {
             const NAME: &'static str = $name;
             const LEVELS: &'static [Level] = &levels($leaf_entries, $leaf_shift);
             const PAGE_SHIFT: u32 = 16;
+            const READ_ONLY: (u64, u64) = (!(PTE_WRITE | PTE_CHANGE), 0);
 
             fn empty(_level: usize) -> u64 {
                 0

@@ -258,8 +258,8 @@ unsafe extern "C" {
 /// Copies memory, 16 bytes an instruction.
 ///
 /// # Safety
-/// Both are the caller's, and do not overlap; the bytes are a multiple of 128, and not 0.
+/// Both are the caller's, and do not overlap; the bytes are a multiple of 256, and not 0.
 pub unsafe fn copy(to: *mut u8, from: *const u8, bytes: usize) {
-    // SAFETY: the caller's promise; 128 bytes a step.
-    unsafe { ppc64_copy(to, from, bytes / 128) };
+    // SAFETY: the caller's promise; 256 bytes a step.
+    unsafe { ppc64_copy(to, from, bytes / 256) };
 }

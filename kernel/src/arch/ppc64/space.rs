@@ -82,12 +82,13 @@ pub fn deactivate() {
 }
 
 /// Replaces an entry of a last-level table. Old translations live on until `flush_pages` or `flush_all`.
+/// `new` is what is to stand in memory.
 ///
 /// # Safety
 /// `slot` is the entry that translates `va` in the space; its table's lock is held.
 pub unsafe fn replace_page(_space: Space, slot: &AtomicU64, _va: VirtAddr, new: u64) {
     // Release: whoever reads the entry sees what was written to the page before.
-    slot.store(to_memory(new), Ordering::Release);
+    slot.store(new, Ordering::Release);
 }
 
 /// Replaces an entry of an upper table. Old translations, and the page-walk caches' entries, live on until

@@ -90,6 +90,7 @@ impl PagingFormat for S390Dat {
         Level { name: "page table", entries: 256, shift: 12 },
     ];
     const PAGE_SHIFT: u32 = 12;
+    const READ_ONLY: (u64, u64) = (!0, PAGE_PROTECT);
 
     fn empty(level: usize) -> u64 {
         match level {
@@ -201,6 +202,10 @@ mod tests {
                 for addr in [0, 0x1000, 0xffff_ffff_ffff_f000] {
                     let page = Page { addr: PhysAddr::new(addr), access: access.normal(), soft };
                     assert_eq!(S390Dat::decode(2, S390Dat::page(page)), Entry::Page(page));
+                    let access = Access { write: false, ..page.access };
+                    let (kept, set) = S390Dat::READ_ONLY;
+                    let entry = S390Dat::page(Page { access, ..page });
+                    assert_eq!(S390Dat::page(page) & kept | set, entry);
                     assert_eq!(S390Dat::page(page) & PAGE_ZERO, 0);
                     assert_eq!(S390Dat::page(page) & PAGE_INVALID == 0, page.access.read);
                 }

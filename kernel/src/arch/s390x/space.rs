@@ -69,6 +69,7 @@ unsafe fn set(asce: u64) {
 
 /// Replaces a valid entry of a page table. IPTE flushes on all CPUs while it invalidates, so no
 /// translation through the old value is left.
+/// `new` is what is to stand in memory.
 ///
 /// # Safety
 /// `slot` is the entry that translates `va` in the space; its table's lock is held.
@@ -77,7 +78,7 @@ pub unsafe fn replace_page(_space: Space, slot: &AtomicU64, va: VirtAddr, new: u
     // SAFETY: the caller's promise; tables are aligned to their size.
     unsafe { tlb::invalidate_page(table, va.align_down(crate::arch::PAGE_SIZE).get()) };
     // Release: whoever reads the entry sees what was written to the page before.
-    slot.store(to_memory(new), Ordering::Release);
+    slot.store(new, Ordering::Release);
 }
 const TABLE_BYTES: u64 = S390Dat::LEVELS[S390Dat::LEVELS.len() - 1].bytes() as u64;
 

@@ -137,8 +137,7 @@ impl TrapFrame {
     /// What the program asks for: arguments in r2 to r7.
     #[inline]
     pub fn syscall(&self) -> Syscall {
-        let r = &self.gprs;
-        let args = [self.call[1], r[3], r[4], r[5], r[6], r[7]];
+        let [_, _, args @ .., _, _, _, _, _, _, _, _] = self.gprs;
         Syscall { number: self.call[0] as usize, args }
     }
     /// What it gets: r2, an error as its negative number.

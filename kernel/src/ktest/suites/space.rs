@@ -192,7 +192,7 @@ fn replace_page(_case: &mut Case<'_>) -> Outcome {
     word(&other, 0).store(9, Ordering::Relaxed);
     let replace = |new: u64| {
         // SAFETY: the slot translates the address, and nobody else writes it.
-        unsafe { space::replace_page(one.space, one.slot(LAST), VA, new) };
+        unsafe { space::replace_page(one.space, one.slot(LAST), VA, to_memory(new)) };
         space::flush_pages(one.space, &[VA], Format::LEVELS[LAST].shift);
     };
     within(one.space, || {
@@ -304,7 +304,7 @@ impl Exchange {
             // SAFETY: the slots translate the address, and nobody else writes them.
             unsafe {
                 match way {
-                    Way::Page => space::replace_page(one.space, one.slot(LAST), VA, entry),
+                    Way::Page => space::replace_page(one.space, one.slot(LAST), VA, to_memory(entry)),
                     Way::Table => {
                         let level = LAST - 1;
                         let same = one.entry(level, Access::RW);

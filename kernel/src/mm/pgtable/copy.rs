@@ -4,32 +4,26 @@
 //! nobody else's yet, so theirs is never waited for.
 
 use super::PageTable;
-use super::table::{lock_both, run_entries};
+use super::table::lock_both;
 use super::walk::{Next, STEPS};
-use crate::addr::VirtAddr;
-use crate::arch::paging::{self, Page, PagingFormat};
+use crate::addr::{PhysAddr, VirtAddr};
+use crate::arch::paging::{self, PagingFormat};
 use crate::error::Errno;
 use crate::sync::MaySleep;
 use core::ops::Range;
 
-/// What becomes of a page that is copied.
-pub struct Copied {
-    /// What stays here.
-    pub here: Page,
-    /// What the other gets; it has a reference of its own.
-    pub there: Page,
-}
-
 impl<F: PagingFormat> PageTable<F> {
-    /// Shows each page of the range to `copy`, which takes a reference for the other tables. ENOMEM: the
-    /// other tables have a part of the pages. Rights that were taken away may still be used by other
-    /// CPUs until [`forget_all`](Self::forget_all); true if there are any.
+    /// Shows each page of the range to `copy`, which takes a reference for the other tables. If they are
+    /// `shared` neither may store to them from now on. ENOMEM: the other tables have a part of the pages.
+    /// Rights that were taken away may still be used by other CPUs until
+    /// [`forget_all`](Self::forget_all); true if there are any.
     pub fn copy_range(
         &self,
         other: &Self,
         range: Range<VirtAddr>,
+        shared: bool,
         ctx: &mut MaySleep,
-        copy: &mut impl FnMut(Page) -> Copied,
+        copy: &mut impl FnMut(PhysAddr),
     ) -> Result<bool, Errno> {
         let leaf = &F::LEVELS[paging::last::<F>()];
         let mut flush = false;
@@ -64,11 +58,8 @@ impl<F: PagingFormat> PageTable<F> {
                                     && let Some((index, page)) = both.source.next_page(entries.clone())
                                 {
                                     left = left.saturating_sub(paging::run::<F>());
-                                    let Copied { here, there } = copy(page);
-                                    if here != page {
-                                        flush |= both.source.set_access(self.space, index, here);
-                                    }
-                                    both.target.publish(index, run_entries::<F>(there));
+                                    copy(page.addr);
+                                    flush |= both.copy_page(self.space, index, page, shared);
                                     entries.start = index + paging::run::<F>();
                                 }
                                 at = VirtAddr::new(stop);

@@ -90,7 +90,7 @@ mod imp {
     /// # Safety
     /// None.
     pub unsafe fn replace_page(_of: Space, slot: &AtomicU64, _va: VirtAddr, new: u64) {
-        slot.store(to_memory(new), Ordering::Release);
+        slot.store(new, Ordering::Release);
     }
     /// # Safety
     /// None.

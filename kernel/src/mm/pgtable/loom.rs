@@ -33,6 +33,7 @@ impl PagingFormat for Toy {
     const LEVELS: &'static [Level] =
         &[Level { name: "root", entries: 2, shift: 6 }, Level { name: "leaf", entries: 2, shift: 5 }];
     const PAGE_SHIFT: u32 = 5;
+    const READ_ONLY: (u64, u64) = (!0, 0);
 
     fn empty(_level: usize) -> u64 {
         EMPTY

@@ -63,7 +63,6 @@ pub(in crate::mm) mod testing;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use copy::Copied;
 pub use layout::Layout;
 pub use page_table::PageTable;
 

@@ -99,7 +99,7 @@ impl<F: PagingFormat> PageTable<F> {
                 self.count_tables(1, self.packing(level));
             }
         }
-        guard.publish(first, self.table_entries(top, first_table, tables));
+        guard.publish(first, self.table_entries(top, first_table, tables).map(paging::to_memory));
         Planted::Done
     }
 

@@ -305,6 +305,7 @@ pub struct BothGuards<'rcu, F> {
 }
 
 /// Locks two tables. `None` if one was unlinked meanwhile.
+#[inline(always)]
 pub fn lock_both<'rcu, F: PagingFormat>(
     source: Located<'rcu, F>,
     target: Located<'rcu, F>,
@@ -338,10 +339,11 @@ impl<F: PagingFormat> Writable<'_, F> {
     #[inline]
     pub(super) fn next_page(&self, entries: Range<usize>) -> Option<(usize, Page)> {
         debug_assert!(entries.start.is_multiple_of(paging::run::<F>()));
+        let empty = paging::to_memory(F::empty(paging::last::<F>()));
         let mut index = entries.start;
         while index < entries.end {
-            if let Some(page) = self.page(index) {
-                return Some((index, page));
+            if self.stored(index) != empty {
+                return self.page(index).map(|page| (index, page));
             }
             index += paging::run::<F>();
         }
@@ -364,8 +366,8 @@ impl<F: PagingFormat> Writable<'_, F> {
         self.used.is_none_or(|share| share.used() == 0)
     }
 
-    /// Fills empty entries that lie side by side, in ascending order. A reader may see any prefix
-    /// (H11); another writer sees all or none, for he needs the lock.
+    /// Fills empty entries that lie side by side, in ascending order, with what is to stand in memory. A
+    /// reader may see any prefix (H11); another writer sees all or none, for he needs the lock.
     #[inline]
     pub(super) fn publish(&self, first: usize, entries: impl Iterator<Item = u64>) {
         let mut index = first;
@@ -376,7 +378,7 @@ impl<F: PagingFormat> Writable<'_, F> {
                 "an entry is overwritten"
             );
             // Release: pairs with the Acquire in `raw`, on whichever CPU walks here (H7).
-            slot.store(paging::to_memory(entry), Ordering::Release);
+            slot.store(entry, Ordering::Release);
             index += 1;
         }
         self.used.inspect(|share| share.filled(first, index - first));
@@ -385,13 +387,18 @@ impl<F: PagingFormat> Writable<'_, F> {
     /// The page that begins at `index` of this leaf table, if there is one.
     #[inline]
     pub(super) fn page(&self, index: usize) -> Option<Page> {
-        let table = self.at.table.leaf();
-        // Relaxed: whoever stored it held the lock, which we hold.
-        let raw = paging::from_memory(table.slot(index).load(Ordering::Relaxed));
-        match F::decode(table.level, raw) {
+        match F::decode(paging::last::<F>(), paging::from_memory(self.stored(index))) {
             Entry::Page(page) => Some(page),
             _ => None,
         }
+    }
+
+    /// An entry of this leaf table as it stands in memory. (POWER9 has no instruction that turns the bytes
+    /// of a register round; it takes thirteen.)
+    #[inline(always)]
+    fn stored(&self, index: usize) -> u64 {
+        // Relaxed: whoever stored it held the lock, which we hold.
+        self.at.table.leaf().slot(index).load(Ordering::Relaxed)
     }
 
     /// Gives a page (a run of entries) other access. True if CPUs must forget the old one.
@@ -416,7 +423,7 @@ impl<F: PagingFormat> Writable<'_, F> {
     #[inline]
     pub(super) fn clear_page(&self, space: hardware::Space, index: usize, page: Page) {
         debug_assert!(self.page(index) == Some(page));
-        let empty = F::empty(paging::last::<F>());
+        let empty = paging::to_memory(F::empty(paging::last::<F>()));
         self.used.inspect(|share| share.emptied(paging::run::<F>()));
         for part in 0..paging::run::<F>() {
             self.replace(space, index + part, empty, page.access.read);
@@ -431,17 +438,41 @@ impl<F: PagingFormat> Writable<'_, F> {
             unsafe { hardware::replace_page(space, slot, self.addr_of(index), entry) };
         } else {
             // Release: as in `publish`.
-            slot.store(paging::to_memory(entry), Ordering::Release);
+            slot.store(entry, Ordering::Release);
         }
     }
 }
 
-/// The entries of a page: one, or a run.
+impl<F: PagingFormat> BothGuards<'_, F> {
+    /// Puts the page that is at `index` of the one leaf table into the other, where nothing is. If it is
+    /// `shared` neither may store to it from now on: true if CPUs must forget that one could.
+    #[inline]
+    pub(super) fn copy_page(&self, space: hardware::Space, index: usize, page: Page, shared: bool) -> bool {
+        let restricts = shared && page.access.write;
+        let (kept, set) = F::READ_ONLY;
+        let (kept, set) = (paging::to_memory(kept), paging::to_memory(set));
+        for part in index..index + paging::run::<F>() {
+            debug_assert!(self.target.page(part).is_none(), "an entry is overwritten");
+            let mut entry = self.source.stored(part);
+            if restricts {
+                entry = entry & kept | set;
+                self.source.replace(space, part, entry, true);
+            }
+            // Release: as in `publish`.
+            self.target.at.table.leaf().slot(part).store(entry, Ordering::Release);
+        }
+        self.target.used.inspect(|share| share.filled(index, paging::run::<F>()));
+        restricts
+    }
+}
+
+/// The entries of a page as they stand in memory: one, or a run, which differ in the low bits of the
+/// address, 0 in the first.
 #[inline(always)]
 pub(super) fn run_entries<F: PagingFormat>(page: Page) -> impl Iterator<Item = u64> {
     let span = F::LEVELS[paging::last::<F>()].entry_span();
-    (0..paging::run::<F>() as u64)
-        .map(move |part| F::page(Page { addr: PhysAddr::new(page.addr.get() + part * span), ..page }))
+    let first = paging::to_memory(F::page(page));
+    (0..paging::run::<F>() as u64).map(move |part| first | paging::to_memory(part * span))
 }
 
 /// A table and its parent, both locked, the table still linked.

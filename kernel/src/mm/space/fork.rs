@@ -10,10 +10,8 @@
 use super::ground::{Area, Attrs};
 use super::tables::{on, on_both};
 use super::{Closed, Mm, MmRef, VmFlags};
-use crate::addr::Pfn;
-use crate::arch::paging::{Access, Page};
+use crate::addr::{Pfn, PhysAddr};
 use crate::error::Errno;
-use crate::mm::pgtable::Copied;
 use crate::sync::MaySleep;
 
 impl Mm {
@@ -69,19 +67,15 @@ impl Mm {
             if flags.has(VmFlags::DONT_FORK) || flags.has(VmFlags::WIPE_ON_FORK) {
                 continue;
             }
-            let private = flags.is_private();
-            let mut copy = |page: Page| {
+            let mut copy = |page: PhysAddr| {
                 // SAFETY: the entry holds a reference, and its lock is held.
-                let kind = unsafe { self.ground.shared.get(Pfn::containing(page.addr)) };
+                let kind = unsafe { self.ground.shared.get(Pfn::containing(page)) };
                 pages.count(kind, 1);
-                let write = page.access.write && !private;
-                let shared = Page { access: Access { write, ..page.access }, ..page };
-                Copied { here: shared, there: shared }
             };
             let range = super::virt(&(area.start..area.end));
             let copied = on_both!(
                 self.tables, child.tables,
-                ours, theirs => ours.copy_range(theirs, range, ctx, &mut copy),
+                ours, theirs => ours.copy_range(theirs, range, flags.is_private(), ctx, &mut copy),
                 Err(Errno::EINVAL)
             );
             match copied {
