@@ -132,9 +132,16 @@ fn pipe_switch() -> Outcome {
 const RW: i32 = PROT_READ | PROT_WRITE;
 const FLAGS: i32 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
+/// Linux would rather take large pages, and no table. Others know no such advice.
+fn no_large_pages(map: &Map) {
+    // SAFETY: advice about our own mapping.
+    unsafe { libc::madvise(map.start.cast(), map.len, libc::MADV_NOHUGEPAGE) };
+}
+
 fn faults() -> Outcome {
     measure("anonymous fault", 200, || {
         let map = Map::private(200)?;
+        no_large_pages(&map);
         // The table is there; only the pages are not.
         poke(map.page(0), 1);
         timed(|| {
@@ -179,9 +186,7 @@ fn tables() -> Outcome {
     const COUNT: usize = 256;
     let touched = || -> Result<Map, crate::harness::Failure> {
         let map = Map::new(0, COUNT * span(), RW, FLAGS, -1, 0)?;
-        // Linux would rather take one large page each, and no table. Others know no such advice.
-        // SAFETY: advice about our own mapping.
-        unsafe { libc::madvise(map.start.cast(), map.len, libc::MADV_NOHUGEPAGE) };
+        no_large_pages(&map);
         (0..COUNT).for_each(|number| map.set(number * span(), 1));
         Ok(map)
     };
