@@ -308,7 +308,6 @@ mod tests {
         assert_eq!(after.entries.0, 0);
         let left = all(&bench, &tables);
         assert!(left.iter().all(|table| table.level == 0), "{left:?}");
-        drop(path);
         drop((reader, tables));
         bench.nothing_is_left();
     }
