@@ -1,8 +1,8 @@
 //! `docs/hazards.md` says of each hazard which test shows it. Here: all 44 are there, in order, and
 //! what is named exists, so that a test that is renamed or removed takes its line with it.
 //!
-//! Reads the sources as text: what is named may be a test of the host, of the model checker or of the
-//! kernel, a mutant, a way to crash, or an example that does not compile.
+//! Reads the sources as text: what is named may be a test of the host, of the model checker, of the
+//! kernel or of the programs, a mutant, a way to crash, or an example that does not compile.
 #![cfg(not(loom))]
 #![expect(clippy::expect_used, reason = "a test")]
 
@@ -36,7 +36,7 @@ struct Known {
     sources: String,
     /// Functions under `#[test]`.
     host: BTreeSet<String>,
-    /// `suite.test` of the kernel.
+    /// `suite.test` of the kernel and of the programs.
     guest: BTreeSet<String>,
     mutants: Vec<String>,
 }
@@ -59,6 +59,15 @@ impl Known {
             };
             let tests = text.split("Test::new(").skip(1).filter_map(|rest| between(rest, "\"", "\""));
             guest.extend(tests.map(|test| format!("{name}.{test}")));
+        }
+        // A program's suite is a file with the list `tests![a, b]`.
+        for suite in fs::read_dir(root.join("../tests/guest/src/suites")).expect("a folder") {
+            let path = suite.expect("an entry").path();
+            let text = fs::read_to_string(&path).expect("a source");
+            let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
+            for test in between(&text, "tests![", "]").unwrap_or("").split(',') {
+                guest.insert(format!("{name}.{}", test.trim()));
+            }
         }
         let mut mutants = vec![];
         for file in ["rcu_mutants.rs", "pgtable_mutants.rs"] {
@@ -103,7 +112,7 @@ impl Known {
             let known = self.sources.contains(&format!("(\"{way}\", |"));
             if known { None } else { wrong("way to crash") }
         } else if suite.is_some() {
-            if self.guest.contains(name) { None } else { wrong("test of the kernel") }
+            if self.guest.contains(name) { None } else { wrong("test of the kernel or the programs") }
         } else if examples {
             if self.has_misuse(name) { None } else { wrong("place of an example that does not compile") }
         } else if name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {

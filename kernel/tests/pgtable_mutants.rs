@@ -226,8 +226,8 @@ const MUTANTS: &[Mutant] = &[
     mutant(
         "a group goes while a page is left",
         "pgtable/frag/page.rs",
-        "self.get() == 0\n",
-        "self.get() <= 1\n",
+        "self.used() == 0\n",
+        "self.used() <= 1\n",
         By::Host,
         "groups_go",
         "panicked",

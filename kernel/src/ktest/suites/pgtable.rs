@@ -95,9 +95,7 @@ struct InUse {
 
 impl InUse {
     fn now() -> Self {
-        let (gone, freed) = (counters::RELEASED.get(), counters::FREED.get());
-        let fragments = counters::HANDED_OUT.get().wrapping_sub(gone + freed);
-        Self { bytes: kernel::memory().table_bytes(), fragments }
+        Self { bytes: kernel::memory().table_bytes(), fragments: counters::in_use() }
     }
 }
 

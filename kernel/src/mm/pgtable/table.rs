@@ -363,7 +363,7 @@ impl<F: PagingFormat> Writable<'_, F> {
     }
     /// Whether the table may be empty, with its siblings; cheap. Who is about to take it away looks again.
     pub(super) fn may_be_empty(&self) -> bool {
-        self.used.is_none_or(|share| share.used() == 0)
+        self.used.is_none_or(Share::is_empty)
     }
 
     /// Fills empty entries that lie side by side, in ascending order, with what is to stand in memory. A
@@ -491,7 +491,7 @@ impl<F: PagingFormat> PairGuard<'_, F> {
     /// parent; they fill `tables` entries. `None`, and nothing is changed, if one is not (H12, H14);
     /// else whether the parent is empty by it.
     pub(super) fn withdraw(&self, space: hardware::Space, tables: usize) -> Option<bool> {
-        if self.used.is_some_and(|share| share.used() != 0) {
+        if !self.used.is_none_or(Share::is_empty) {
             return None;
         }
         let first = self.index & !(tables - 1);
@@ -517,7 +517,7 @@ impl<F: PagingFormat> PairGuard<'_, F> {
             }
         }
         self.parent_used.inspect(|share| share.emptied(tables));
-        Some(self.parent_used.map_or_else(|| self.parent.looks_empty(), |share| share.used() == 0))
+        Some(self.parent_used.map_or_else(|| self.parent.looks_empty(), Share::is_empty))
     }
 
     /// Where the first table of the fragment lies.

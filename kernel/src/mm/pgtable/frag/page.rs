@@ -62,10 +62,6 @@ impl Used {
     pub fn get(&self) -> usize {
         usize::from(self.entries.load(Ordering::Relaxed))
     }
-    /// Nothing is there.
-    pub fn is_empty(&self) -> bool {
-        self.get() == 0
-    }
     /// From now on these are there and no others.
     pub fn set(&self, first: usize, entries: usize) {
         self.entries.store(entries as u16, Ordering::Relaxed);
@@ -86,6 +82,11 @@ impl Share {
     #[inline]
     pub fn used(self) -> usize {
         self.used.get()
+    }
+    /// Nothing is there.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.used() == 0
     }
     /// Those before this one are empty in this table.
     #[inline]
