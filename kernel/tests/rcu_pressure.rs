@@ -1,6 +1,5 @@
 //! Memory that waits makes grace periods hurry.
 #![cfg(not(loom))]
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use fallow::rcu::instance::HEAVY;
 use fallow::rcu::{Deferred, Environment, HasRcuHead, Rcu, RcuHead};
