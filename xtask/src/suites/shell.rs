@@ -38,9 +38,10 @@ const SESSION: &[(&str, &str)] = &[
     ("\nstarted\r\n", "\u{3}"),
     (PROMPT, "echo status $?\n"),
     ("\nstatus 130\r\n", ""),
-    // ^\ too.
-    (PROMPT, "sh -c 'echo sta\"\"rted; exec sleep 1000'\n"),
-    ("\nstarted\r\n", "\u{1c}"),
+    // ^\ too: of a program that shows that it runs. (A shell does not care for it before it executes one.)
+    (PROMPT, "sh -c 'echo sta\"\"rted; exec cat'\n"),
+    ("\nstarted\r\n", "typed\n"),
+    ("typed\r\ntyped\r\n", "\u{1c}"),
     (PROMPT, "echo status $?\n"),
     ("\nstatus 131\r\n", ""),
     // ^Z stops it; fg takes it back, and it comes to its end.
