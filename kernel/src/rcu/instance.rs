@@ -26,10 +26,9 @@ pub const BATCH: usize = 32;
 pub const FLOOD: usize = 1_024;
 
 /// With more memory than this waiting for grace periods, in bytes, they hurry as well. A callback is an
-/// object of any size, or stands for a list of frames: their number alone tells little (H38). A grace
-/// period that hurries takes some ten microseconds, two switches of threads and an interrupt of each CPU
-/// that reads; this is what a program can give back in some hundreds of microseconds, so that the cost
-/// stays small and what waits stays below a megabyte.
+/// object of any size, or stands for a list of frames: their number alone tells little (H38). Half of the
+/// megabyte that shall wait at most: the other half is for what is given back until the grace period, which
+/// costs two switches of threads and an interrupt of each CPU that reads, is over.
 pub const HEAVY: usize = 512 << 10;
 
 /// What RCU asks of the kernel around it. No lock of RCU is held at any of these calls; interrupts
