@@ -1,4 +1,4 @@
-//! Spin locks: a word, with a context and a rank around it.
+//! Spin locks: the lock of crate `spin`, with a context and a rank around it.
 //!
 //! [`SpinLock`] turns preemption off while it is held, [`IrqSpinLock`] interrupts. Waiting uses the
 //! machine's hint, so that the emulator runs another CPU meanwhile.
@@ -7,18 +7,15 @@
 //! queue's, which changes hands there (`force_unlock`). Fair (ticket) locks
 //! were rejected: under an emulator the next in line is often the CPU that the host does not run.
 //!
-//! So was the lock of crate `spin`, after long use: it is a byte, whose compare-and-swap s390x makes of that
-//! of the word around it, in 15 instructions; a fork takes some 250 locks.
-//!
 //! In a build for loom the lock inside is loom's mutex: the model checker then sees who waits for
-//! whom, and takes the word as given.
+//! whom, and takes the algorithm of the crate as given.
 
 use super::preempt::{IrqGuard, Pinned, PreemptGuard};
 use super::rank::{Held, Kind, LockClass};
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 
-/// How a CPU waits for somebody else's initialisation: the machine's hint.
+/// How a CPU waits for a lock: the machine's hint.
 #[derive(Debug)]
 pub struct Relax;
 
@@ -31,89 +28,30 @@ impl ::spin::RelaxStrategy for Relax {
 
 #[cfg(not(loom))]
 mod raw {
-    use core::cell::UnsafeCell;
-    use core::ops::{Deref, DerefMut};
-    use core::sync::atomic::{AtomicU32, Ordering};
+    pub(super) type Guard<'a, T> = ::spin::mutex::SpinMutexGuard<'a, T, super::Relax>;
 
-    /// # Invariants
-    /// Whoever changed `locked` from 0 to 1 is the only one to use `value` until it is 0 again.
-    pub(super) struct Raw<T> {
-        locked: AtomicU32,
-        value: UnsafeCell<T>,
-    }
-
-    // SAFETY: the value is used by one holder at a time, who may be on another CPU than the last one.
-    unsafe impl<T: Send> Sync for Raw<T> {}
+    pub(super) struct Raw<T>(::spin::mutex::SpinMutex<T, super::Relax>);
 
     impl<T> Raw<T> {
         pub(super) const fn new(value: T) -> Self {
-            Self { locked: AtomicU32::new(0), value: UnsafeCell::new(value) }
-        }
-        #[inline(always)]
-        fn take(&self) -> bool {
-            // Acquire: pairs with the Release of the holder before.
-            self.locked.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            Self(::spin::mutex::SpinMutex::new(value))
         }
         #[inline(always)]
         pub(super) fn lock(&self) -> Guard<'_, T> {
-            if !self.take() {
-                self.wait();
-            }
-            Guard(self)
-        }
-        /// Looks, without a store that would take the line from its holder, until it is free.
-        #[cold]
-        fn wait(&self) {
-            loop {
-                while self.locked.load(Ordering::Relaxed) != 0 {
-                    crate::arch::current::cpu::relax();
-                }
-                if self.take() {
-                    return;
-                }
-            }
+            self.0.lock()
         }
         pub(super) fn try_lock(&self) -> Option<Guard<'_, T>> {
-            self.take().then_some(Guard(self))
+            self.0.try_lock()
         }
         pub(super) fn as_mut_ptr(&self) -> *mut T {
-            self.value.get()
+            self.0.as_mut_ptr()
         }
-        /// # Safety
-        /// It is locked, and nobody has the guard.
-        #[inline(always)]
         pub(super) unsafe fn force_unlock(&self) {
-            // Release: pairs with the Acquire in `take`.
-            self.locked.store(0, Ordering::Release);
+            // SAFETY: the caller's promise.
+            unsafe { self.0.force_unlock() };
         }
         pub(super) fn get_mut(&mut self) -> &mut T {
-            self.value.get_mut()
-        }
-    }
-
-    /// It is locked.
-    pub(super) struct Guard<'a, T>(&'a Raw<T>);
-
-    impl<T> Deref for Guard<'_, T> {
-        type Target = T;
-        #[inline(always)]
-        fn deref(&self) -> &T {
-            // SAFETY: the guard's lock is held.
-            unsafe { &*self.0.value.get() }
-        }
-    }
-    impl<T> DerefMut for Guard<'_, T> {
-        #[inline(always)]
-        fn deref_mut(&mut self) -> &mut T {
-            // SAFETY: as above, and the guard is borrowed alone.
-            unsafe { &mut *self.0.value.get() }
-        }
-    }
-    impl<T> Drop for Guard<'_, T> {
-        #[inline(always)]
-        fn drop(&mut self) {
-            // SAFETY: it is this guard's, which is gone.
-            unsafe { self.0.force_unlock() };
+            self.0.get_mut()
         }
     }
 }
